@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+# How every target of Cadmus is made: cadmus_library for a folder, cadmus_proto for its schemas,
+# cadmus_test for the tests of a folder.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(CADMUS_CCACHE ccache)
+if(CADMUS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CADMUS_CCACHE})
+endif()
+
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+
+# The compile options that every target of ours shares.
+add_library(cadmus_options INTERFACE)
+target_include_directories(cadmus_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(cadmus_options INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+  # One rounding per operation on every machine: results do not depend on what a compiler fuses.
+  -ffp-contract=off)
+target_link_libraries(cadmus_options INTERFACE Threads::Threads)
+
+# cadmus_library(kernels_base SOURCES a.cc b.cc LINK other_target PRIVATE_LINK vendor)
+# One target per folder; LINK is the folder's include permission made visible to the linker.
+function(cadmus_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC cadmus_options cadmus_sanitize ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE cadmus_options cadmus_sanitize ${ARG_LINK})
+  endif()
+endfunction()
+
+# cadmus_proto(runtime_optim_proto optimizer_config.proto LINK other_proto_target)
+# Generated headers are included from the repository root: "runtime/optim/optimizer_config.pb.h".
+function(cadmus_proto name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  set(sources)
+  foreach(proto ${ARG_UNPARSED_ARGUMENTS})
+    file(RELATIVE_PATH dir ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+    get_filename_component(stem ${proto} NAME_WE)
+    set(out ${CMAKE_BINARY_DIR}/proto/${dir}/${stem})
+    file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/proto/${dir})
+    add_custom_command(OUTPUT ${out}.pb.cc ${out}.pb.h
+      COMMAND protobuf::protoc -I${CMAKE_SOURCE_DIR} --cpp_out=${CMAKE_BINARY_DIR}/proto
+              ${CMAKE_CURRENT_SOURCE_DIR}/${proto}
+      DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${proto} VERBATIM)
+    list(APPEND sources ${out}.pb.cc ${out}.pb.h)
+  endforeach()
+  add_library(${name} STATIC ${sources})
+  target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR}/proto ${Protobuf_INCLUDE_DIRS})
+  target_compile_features(${name} PUBLIC cxx_std_20)
+  target_link_libraries(${name} PUBLIC protobuf::libprotobuf cadmus_sanitize ${ARG_LINK})
+endfunction()
+
+# cadmus_test(kernels_base_test SOURCES philox_test.cc LINK kernels_base LABELS cpu)
+# One binary for the tests of one folder; every case is a test of ctest. Each case may take TIMEOUT seconds (120).
+function(cadmus_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS cpu)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock_main)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# cadmus_mpi_test(collectives_mpi_test RANKS 2 4 SOURCES … LINK …): a binary with its own main, run whole under mpirun
+# with each number of ranks.
+function(cadmus_mpi_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;RANKS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock)
+  foreach(ranks ${ARG_RANKS})
+    add_test(NAME ${name}.${ranks}_ranks
+      COMMAND ${CMAKE_SOURCE_DIR}/tests/support/mpirun.sh ${ranks} $<TARGET_FILE:${name}>)
+    set_tests_properties(${name}.${ranks}_ranks PROPERTIES
+      LABELS mpi TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77 PROCESSORS 2)
+  endforeach()
+endfunction()
