@@ -31,7 +31,9 @@ void Engine::Run(const Step& step) {
         RunForward(step, action.micro_batch);
         break;
       case ActionKind::kBackward:
-        RunBackward(step, action.micro_batch);
+      case ActionKind::kBackwardInput:
+      case ActionKind::kBackwardWeight:
+        RunBackward(step, action);
         break;
       case ActionKind::kReduceGradients:
         step.gradients.FinishReduction();
@@ -39,6 +41,8 @@ void Engine::Run(const Step& step) {
       case ActionKind::kOptimizer:
         step.optimizer();
         break;
+      default:
+        CADMUS_UNREACHABLE(StrCat("the verifier let ", ToString(action), " pass"));
     }
   }
 }
@@ -55,14 +59,18 @@ void Engine::RunForward(const Step& step, int micro_batch) {
   stage_.Forward(context, saves_[static_cast<size_t>(slot)], Tensor());
 }
 
-void Engine::RunBackward(const Step& step, int micro_batch) {
-  const int slot = saves_of_micro_batch_[static_cast<size_t>(micro_batch)];
+void Engine::RunBackward(const Step& step, const Action& action) {
+  const auto micro_batch = static_cast<size_t>(action.micro_batch);
+  const int slot = saves_of_micro_batch_[micro_batch];
+  Stage::Saves& saves = saves_[static_cast<size_t>(slot)];
   BackwardContext context = {.stream = step.compute,
-                             .inputs = step.micro_batches[static_cast<size_t>(micro_batch)],
+                             .inputs = step.micro_batches[micro_batch],
                              .scalars = step.scalars,
                              .gradients = step.gradients};
-  stage_.Backward(context, saves_[static_cast<size_t>(slot)], Tensor());
-  free_saves_.push_back(slot);
+  if (action.kind == ActionKind::kBackward) stage_.Backward(context, saves, Tensor());
+  if (action.kind == ActionKind::kBackwardInput) stage_.BackwardInput(context, saves, Tensor());
+  if (action.kind == ActionKind::kBackwardWeight) stage_.BackwardWeight(context, saves);
+  if (action.kind != ActionKind::kBackwardInput) free_saves_.push_back(slot);
 }
 
 }  // namespace cadmus

@@ -33,7 +33,7 @@ class Engine {
 
  private:
   void RunForward(const Step& step, int micro_batch);
-  void RunBackward(const Step& step, int micro_batch);
+  void RunBackward(const Step& step, const Action& action);
 
   Stage& stage_;
   std::vector<Action> actions_;

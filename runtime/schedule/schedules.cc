@@ -3,14 +3,6 @@
 
 namespace cadmus {
 
-std::string ToString(const Action& action) {
-  constexpr const char* kNames[] = {"forward", "backward", "reduce-gradients", "optimizer"};
-  std::string text =
-      std::string(kNames[static_cast<int>(action.kind)]) + " chunk " + std::to_string(action.chunk);
-  if (action.micro_batch >= 0) text += " micro-batch " + std::to_string(action.micro_batch);
-  return text;
-}
-
 std::vector<Action> SingleStageSchedule(int num_micro_batches) {
   std::vector<Action> actions;
   std::vector<int> backwards;

@@ -27,6 +27,20 @@ bool Reaches(std::span<const Action> actions, int later, int earlier) {
   return reached[static_cast<size_t>(earlier)];
 }
 
+bool IsKnown(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::kForward:
+    case ActionKind::kBackward:
+    case ActionKind::kBackwardInput:
+    case ActionKind::kBackwardWeight:
+    case ActionKind::kReduceGradients:
+    case ActionKind::kOptimizer:
+      return true;
+    default:
+      return false;
+  }
+}
+
 class Verification {
  public:
   Verification(std::span<const Action> actions, const ScheduleSize& size)
@@ -56,8 +70,13 @@ class Verification {
   void Index() {
     for (int i = 0; i < static_cast<int>(actions_.size()); ++i) {
       const Action& action = actions_[static_cast<size_t>(i)];
+      if (!IsKnown(action.kind)) {
+        problems_.push_back(StrCat("action ", i, " (", ToString(action),
+                                   ") is of a kind that is not supported yet"));
+        continue;
+      }
       const bool per_micro_batch =
-          action.kind == ActionKind::kForward || action.kind == ActionKind::kBackward;
+          action.kind != ActionKind::kReduceGradients && action.kind != ActionKind::kOptimizer;
       const bool known =
           action.chunk >= 0 && action.chunk < size_.num_chunks &&
           (per_micro_batch ? action.micro_batch >= 0 && action.micro_batch < size_.num_micro_batches
@@ -81,6 +100,14 @@ class Verification {
     return -1;
   }
 
+  void Forbid(ActionKind kind, int chunk, int micro_batch) {
+    if (const auto found = index_.find({kind, chunk, micro_batch}); found != index_.end()) {
+      problems_.push_back(StrCat("action ", found->second, " (",
+                                 ToString(actions_[static_cast<size_t>(found->second)]),
+                                 ") repeats a backward"));
+    }
+  }
+
   void RequireOrder(int earlier, int later) {
     if (earlier < 0 || later < 0) return;
     if (earlier > later || !Reaches(actions_, later, earlier)) {
@@ -95,9 +122,19 @@ class Verification {
     const int reduce = Require(ActionKind::kReduceGradients, chunk, -1);
     for (int micro_batch = 0; micro_batch < size_.num_micro_batches; ++micro_batch) {
       const int forward = Require(ActionKind::kForward, chunk, micro_batch);
-      const int backward = Require(ActionKind::kBackward, chunk, micro_batch);
-      RequireOrder(forward, backward);
-      RequireOrder(backward, reduce);
+      if (index_.contains({ActionKind::kBackwardInput, chunk, micro_batch})) {
+        const int input = Require(ActionKind::kBackwardInput, chunk, micro_batch);
+        const int weight = Require(ActionKind::kBackwardWeight, chunk, micro_batch);
+        Forbid(ActionKind::kBackward, chunk, micro_batch);
+        RequireOrder(forward, input);
+        RequireOrder(input, weight);
+        RequireOrder(weight, reduce);
+      } else {
+        const int backward = Require(ActionKind::kBackward, chunk, micro_batch);
+        Forbid(ActionKind::kBackwardWeight, chunk, micro_batch);
+        RequireOrder(forward, backward);
+        RequireOrder(backward, reduce);
+      }
     }
   }
 
@@ -132,7 +169,8 @@ int MaxInFlight(std::span<const Action> actions, int chunk) {
   for (const Action& action : actions) {
     if (action.chunk != chunk) continue;
     if (action.kind == ActionKind::kForward) most = std::max(most, ++in_flight);
-    if (action.kind == ActionKind::kBackward) --in_flight;
+    if (action.kind == ActionKind::kBackward || action.kind == ActionKind::kBackwardWeight)
+      --in_flight;
   }
   return most;
 }
