@@ -16,22 +16,23 @@ BuildDatasetResult BuildDataset(const TextCorpus& corpus, const BuildDatasetOpti
 
   IndexedDatasetWriter writer(options.prefix, options.vocab_size);
   std::vector<int32_t> tokens;
-  const CorpusCounts counts = corpus.ForEachDocument([&](std::string_view text) {
+  CorpusReader reader(corpus);
+  while (const std::optional<std::string> text = reader.Next()) {
     tokens.clear();
-    options.encode(text, tokens);
+    options.encode(*text, tokens);
     tokens.push_back(options.end_of_text_id);
     writer.AddDocument(tokens);
-  });
+  }
   const DataSidecar sidecar = {.tokenizer_hash = options.tokenizer_hash,
                                .vocab_size = options.vocab_size,
                                .end_of_text_id = options.end_of_text_id,
                                .source = corpus.root().string(),
                                .num_documents = writer.num_documents(),
                                .num_tokens = writer.num_tokens(),
-                               .source_bytes = counts.text_bytes};
+                               .source_bytes = reader.counts().text_bytes};
   writer.Commit();
   WriteSidecar(options.prefix, sidecar);
-  return {.sidecar = sidecar, .corpus = counts};
+  return {.sidecar = sidecar, .corpus = reader.counts()};
 }
 
 }  // namespace cadmus

@@ -11,7 +11,7 @@
 namespace cadmus {
 
 struct DataSidecar {
-  std::string tokenizer_hash;  // ContentHash of tokenizer.json
+  std::string tokenizer_hash;  // content_hash of the Tokenizer
   int64_t vocab_size = 0;
   int32_t end_of_text_id = 0;  // ends every document
   std::string source;          // for people: the folder that was read

@@ -51,26 +51,25 @@ TextCorpus::TextCorpus(fs::path root) : root_(std::move(root)) {
   }
 }
 
-CorpusCounts TextCorpus::ForEachDocument(const std::function<void(std::string_view)>& visit) const {
-  CorpusCounts counts;
+std::optional<std::string> CorpusReader::Next() {
   std::string text;
-  for (const fs::path& path : files_) {
-    if (!ReadTextFile(path, text)) {
-      ++counts.skipped_binary;
+  while (next_file_ < corpus_.files().size()) {
+    if (!ReadTextFile(corpus_.files()[next_file_++], text)) {
+      ++counts_.skipped_binary;
     } else if (text.empty()) {
-      ++counts.skipped_empty;
+      ++counts_.skipped_empty;
     } else {
-      ++counts.num_documents;
-      counts.text_bytes += static_cast<int64_t>(text.size());
-      visit(text);
+      ++counts_.num_documents;
+      counts_.text_bytes += static_cast<int64_t>(text.size());
+      return text;
     }
   }
-  if (counts.num_documents == 0) {
-    throw Error(Kind::kData,
-                StrCat(root_.string(), ": no text, ", counts.skipped_binary, " binary and ",
-                       counts.skipped_empty, " empty files; give a folder of text files"));
+  if (counts_.num_documents == 0) {
+    throw Error(Kind::kData, StrCat(corpus_.root().string(), ": no text, ", counts_.skipped_binary,
+                                    " binary and ", counts_.skipped_empty,
+                                    " empty files; give a folder of text files"));
   }
-  return counts;
+  return std::nullopt;
 }
 
 }  // namespace cadmus

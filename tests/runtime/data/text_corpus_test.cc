@@ -22,9 +22,10 @@ void WriteGzip(const std::string& path, std::string_view text) {
 
 std::vector<std::string> Read(const TextCorpus& corpus, CorpusCounts* counts = nullptr) {
   std::vector<std::string> documents;
-  const CorpusCounts got =
-      corpus.ForEachDocument([&](std::string_view text) { documents.emplace_back(text); });
-  if (counts != nullptr) *counts = got;
+  CorpusReader reader(corpus);
+  while (auto text = reader.Next()) documents.push_back(*std::move(text));
+  EXPECT_EQ(reader.Next(), std::nullopt);
+  if (counts != nullptr) *counts = reader.counts();
   return documents;
 }
 
