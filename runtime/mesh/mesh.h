@@ -30,7 +30,7 @@ class Mesh {
   // Positions 0 … world_size−1 nest tp fastest, then cp_ulysses, cp_ring, dp_shard, dp_replicate,
   // and pp slowest; for experts etp, ep, edp_shard, edp_replicate, pp. The rank
   // placement_on_machine[position] stands at that position; empty means rank = position. Throws
-  // kConfig if the sizes do not make a layout (see FillWorld), if placement_on_machine is not a
+  // kConfig if the sizes do not make a layout (see FillWorld) or placement_on_machine is not a
   // permutation.
   Mesh(const AxisSizes& sizes, int world_size, std::span<const int> placement_on_machine = {});
 
