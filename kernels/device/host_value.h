@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// HostValue: the only way by which a host decision may read device data. On the sim device nothing
+// is copied, and the value is the expectation that its producer declared.
+//
+//   HostValue loss(device, std::log(vocab_size));
+//   loss.Fetch(loss_sum, stream);     // asynchronous
+//   if (!std::isfinite(loss.Get())) … // waits
+#pragma once
+
+#include <memory>
+
+#include "kernels/base/tensor_view.h"
+#include "kernels/device/device.h"
+
+namespace cadmus {
+
+class HostValue {
+ public:
+  HostValue(Device& device, double expectation);
+
+  // Starts to bring one f64 element to the host, behind the work issued to `stream`.
+  void Fetch(const ConstTensorView& scalar, Stream& stream);
+  // Waits for the last Fetch, at most the device's wait limit.
+  double Get();
+
+ private:
+  Device& device_;
+  double expectation_;
+  std::unique_ptr<double> value_;  // stays in place while a copy is under way
+  std::unique_ptr<Event> arrived_;
+};
+
+}  // namespace cadmus

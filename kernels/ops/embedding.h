@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Embedding: y[t] = table[token[t]]; dtable[v] (+)= Σ over t with token[t] = v of dy[t], in the
+// order of t. Letters: T tokens, V vocabulary, D width. A token outside [0, V) is an Error from the
+// host side that made it; kernels require it in range. Deterministic.
+#pragma once
+
+#include "kernels/device/device.h"
+#include "kernels/device/trace.h"
+#include "kernels/ops/step_scalars.h"
+
+namespace cadmus {
+
+struct EmbeddingForwardArgs {
+  static constexpr const char* kName = "EmbeddingForward";
+  ConstTensorView tokens_T;  // I32
+  ConstTensorView table_VD;
+  TensorView y_TD;
+
+  template <class V>
+  void Visit(V& v) const {
+    v.Read("tokens", tokens_T);
+    v.Read("table", table_VD);
+    v.Write("y", y_TD);
+  }
+};
+
+struct EmbeddingBackwardArgs {
+  static constexpr const char* kName = "EmbeddingBackward";
+  ConstTensorView tokens_T;
+  ConstTensorView dy_TD;
+  TensorView dtable_VD;
+  GradMode mode = GradMode::kOverwrite;
+
+  template <class V>
+  void Visit(V& v) const {
+    v.Read("tokens", tokens_T);
+    v.Read("dy", dy_TD);
+    if (mode == GradMode::kAccumulate) {
+      v.ReadWrite("dtable", dtable_VD);
+    } else {
+      v.Write("dtable", dtable_VD);
+    }
+  }
+};
+
+void EmbeddingForward(const EmbeddingForwardArgs& args, Stream& stream);
+void EmbeddingBackward(const EmbeddingBackwardArgs& args, Stream& stream);
+OpCost Cost(const EmbeddingForwardArgs& args);
+OpCost Cost(const EmbeddingBackwardArgs& args);
+
+}  // namespace cadmus

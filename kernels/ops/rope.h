@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rotary position embedding, in place, in the rotate-half form: dims i and i + D/2 of a head turn
+// together by angle = position · theta^(-2i/D). Backward is the rotation by the negative angle.
+//
+//   (x_i, x_{i+D/2}) ← (x_i cos - x_{i+D/2} sin,  x_i sin + x_{i+D/2} cos)
+//
+// Source: Su et al., 2104.09864, in the dim order of Llama's published weights in Hugging Face
+// form. Letters: B batch, S sequence, N heads (of queries, keys, or both side by side), D head dim,
+// P positions, F = D/2.
+#pragma once
+
+#include "kernels/device/device.h"
+#include "kernels/device/trace.h"
+
+namespace cadmus {
+
+enum class RopeDirection : uint8_t { kForward, kBackward };
+
+struct RopeArgs {
+  static constexpr const char* kName = "Rope";
+  TensorView x_BSND;               // in place; may be strided, last dim contiguous
+  ConstTensorView positions_BS;    // I32, in [0, P)
+  ConstTensorView cos_PF, sin_PF;  // statistics dtype
+  RopeDirection direction = RopeDirection::kForward;
+
+  template <class V>
+  void Visit(V& v) const {
+    v.ReadWrite("x", x_BSND);
+    v.Read("positions", positions_BS);
+    v.Read("cos", cos_PF);
+    v.Read("sin", sin_PF);
+  }
+};
+
+// Fills host tables [num_positions, head_dim / 2] (f64 arithmetic; written as f64 or f32 by the
+// views' dtype).
+void FillRopeTables(double theta, int64_t head_dim, const TensorView& host_cos_PF,
+                    const TensorView& host_sin_PF);
+void Rope(const RopeArgs& args, Stream& stream);
+OpCost Cost(const RopeArgs& args);
+
+}  // namespace cadmus
