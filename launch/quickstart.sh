@@ -8,11 +8,11 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 usage() {
   echo "usage: launch/quickstart.sh [--text DIR] [--out DIR]
   --text DIR  a folder of text to train on (default: the prose of the Linux kernel's documentation)
-  --out DIR   where everything is written (default: runs/quickstart)" >&2
+  --out DIR   where everything is written (default: runs/quickstart in the repository)" >&2
   exit 2
 }
 
-text='' out=runs/quickstart
+text='' out=$repository/runs/quickstart
 while (($# > 0)); do
   case $1 in
     --text) text=${2-}; [[ -n $text ]] || usage; shift 2 ;;
@@ -51,17 +51,14 @@ if [[ -z $text ]]; then
     exit 1
   fi
   text=$out/text
-  for topic in admin-guide process core-api filesystems RCU trace; do
-    while IFS= read -r -d '' file; do
-      unpacked=$text/${file#"$documentation"/}
-      mkdir -p "$(dirname "$unpacked")"
-      gzip -cdf "$file" > "${unpacked%.gz}"
-    done < <(find "$documentation/$topic" -type f -regex '.*\.\(rst\|txt\)\(\.gz\)?' -print0)
-  done
+  mkdir -p "$text"
+  (cd "$documentation" && find admin-guide process core-api filesystems RCU trace -type f \
+    -regex '.*\.\(rst\|txt\)\(\.gz\)?' -exec cp --parents -t "$text" {} +)
+  find "$text" -name '*.gz' -exec gzip -d {} +
 else
   step "3/7 text: $text"
 fi
-echo "$(find "$text" -type f | wc -l) files, $(du -sb "$text" | cut -f1) bytes"
+echo "$(find "$text" -type f | wc -l) files, $(find "$text" -type f -exec cat {} + | wc -c) bytes"
 
 step "4/7 tokenizer and data"
 "$cadmus" data tokenizer train "$text" --vocab-size 4096 --out "$out/tokenizer.json"
@@ -69,7 +66,7 @@ step "4/7 tokenizer and data"
 
 # Two ranks on one machine: as root or not, with or without a core for each.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-train=(mpirun -np 2 --oversubscribe --bind-to none "$cadmus" train launch/recipes/llama-quickstart.textproto
+train=(mpirun --quiet -np 2 --oversubscribe --bind-to none "$cadmus" train launch/recipes/llama-quickstart.textproto
   --set "name=$(basename "$out")" --set "runs=$(dirname "$out")" --set "data.path=$out/data")
 
 step "5/7 train on two ranks, and stop after the first checkpoint"
@@ -103,5 +100,5 @@ Everything was written to $out:
   config.textproto     the settings of the run
   metrics.jsonl        loss, gradient norm, learning rate and speed of each step
   logs/ checkpoints/   what each rank said; the model after every so many steps
-Generate more:  build/cadmus generate $out --prompt "Memory is" --max-tokens 120 --seed 2
+Generate more:  $cadmus generate $out --prompt "Memory is" --max-tokens 120 --seed 2
 END
