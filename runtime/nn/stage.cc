@@ -35,10 +35,22 @@ Tensor Stage::Forward(ForwardContext& context, Saves& saves, Tensor x) {
 
 Tensor Stage::Backward(BackwardContext& context, Saves& saves, Tensor dy) {
   for (size_t i = modules_.size(); i-- > 0;) {
-    dy = BackwardInput(*modules_[i], context, *saves[i], std::move(dy));
-    BackwardWeight(*modules_[i], context, *saves[i]);
+    dy = cadmus::BackwardInput(*modules_[i], context, *saves[i], std::move(dy));
+    cadmus::BackwardWeight(*modules_[i], context, *saves[i]);
   }
   return dy;
+}
+
+Tensor Stage::BackwardInput(BackwardContext& context, Saves& saves, Tensor dy) {
+  for (size_t i = modules_.size(); i-- > 0;) {
+    dy = cadmus::BackwardInput(*modules_[i], context, *saves[i], std::move(dy));
+  }
+  return dy;
+}
+
+void Stage::BackwardWeight(BackwardContext& context, Saves& saves) {
+  for (size_t i = modules_.size(); i-- > 0;)
+    cadmus::BackwardWeight(*modules_[i], context, *saves[i]);
 }
 
 }  // namespace cadmus

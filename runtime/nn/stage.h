@@ -25,6 +25,9 @@ class Stage {
   // Input and weight gradients, module by module: gradients become final from the last module to
   // the first, so their reduction overlaps the rest.
   Tensor Backward(BackwardContext& context, Saves& saves, Tensor dy);
+  // The two halves apart.
+  Tensor BackwardInput(BackwardContext& context, Saves& saves, Tensor dy);
+  void BackwardWeight(BackwardContext& context, Saves& saves);
 
  private:
   std::vector<std::unique_ptr<Module>> modules_;
