@@ -67,7 +67,8 @@ step "4/7 tokenizer and data"
 # Two ranks on one machine: as root or not, with or without a core for each.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 train=(mpirun --quiet -np 2 --oversubscribe --bind-to none "$cadmus" train launch/recipes/llama-quickstart.textproto
-  --set "name=$(basename "$out")" --set "runs=$(dirname "$out")" --set "data.path=$out/data")
+  --set "name=$(basename "$out")" --set "runs=$(dirname "$out")" --set "data.path=$out/data"
+  --set "data.tokenizer=$out/tokenizer.json")
 
 step "5/7 train on two ranks, and stop after the first checkpoint"
 "${train[@]}" &
@@ -96,7 +97,7 @@ cat << END
 Everything was written to $out:
   text/                the text, when it is the default one
   tokenizer.json       the tokenizer trained on it
-  data.bin data.idx    the text as tokens
+  data.{bin,idx,…}     the text as tokens
   config.textproto     the settings of the run
   metrics.jsonl        loss, gradient norm, learning rate and speed of each step
   logs/ checkpoints/   what each rank said; the model after every so many steps

@@ -22,55 +22,59 @@ IGNORED = -1  # label of a position that is not supervised
 
 @dataclasses.dataclass(frozen=True)
 class LlamaConfig:
+    """Fields as in models/llama/llama_config.proto."""
+
     vocab_size: int = 131
-    model_dim: int = 32
-    num_layers: int = 2
-    num_heads: int = 4
-    num_kv_heads: int = 2
+    hidden_size: int = 32
+    num_hidden_layers: int = 2
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 2
     head_dim: int = 8
-    mlp_dim: int = 48
-    norm_eps: float = 1e-5
+    intermediate_size: int = 48
+    rms_norm_eps: float = 1e-5
     rope_theta: float = 10000.0
-    tied: bool = False
+    tie_word_embeddings: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    total_steps: int = 20
+    """Fields as in runtime/optim/optimizer_config.proto, and the number of steps."""
+
+    steps: int = 20
     warmup_steps: int = 5
-    max_lr: float = 2e-2
+    lr: float = 2e-2
     min_lr: float = 2e-3
     beta1: float = 0.9
     beta2: float = 0.95
-    adam_eps: float = 1e-8
+    epsilon: float = 1e-8
     weight_decay: float = 0.1
-    max_norm: float = 1.0
+    clip_norm: float = 1.0
 
-    def lr(self, step):
+    def lr_of(self, step):
         if step < self.warmup_steps:
-            return self.max_lr * (step + 1) / self.warmup_steps
-        progress = (step - self.warmup_steps) / (self.total_steps - self.warmup_steps)
-        return self.min_lr + 0.5 * (self.max_lr - self.min_lr) * (1 + math.cos(math.pi * progress))
+            return self.lr * (step + 1) / self.warmup_steps
+        progress = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        return self.min_lr + 0.5 * (self.lr - self.min_lr) * (1 + math.cos(math.pi * progress))
 
 
 # ---- Model: shapes B batch, S sequence, M model, H heads, K kv heads, D head, F mlp, V vocabulary.
 
 
 def parameter_shapes(c):
-    qkv = (c.num_heads + 2 * c.num_kv_heads) * c.head_dim
-    shapes = {"embedding.weight": (c.vocab_size, c.model_dim)}
-    for i in range(c.num_layers):
+    qkv = (c.num_attention_heads + 2 * c.num_key_value_heads) * c.head_dim
+    shapes = {"embedding.weight": (c.vocab_size, c.hidden_size)}
+    for i in range(c.num_hidden_layers):
         shapes |= {
-            f"blocks.{i}.attention_norm.weight": (c.model_dim,),
-            f"blocks.{i}.attention.qkv.weight": (qkv, c.model_dim),
-            f"blocks.{i}.attention.out.weight": (c.model_dim, c.num_heads * c.head_dim),
-            f"blocks.{i}.mlp_norm.weight": (c.model_dim,),
-            f"blocks.{i}.mlp.gate_up.weight": (2 * c.mlp_dim, c.model_dim),
-            f"blocks.{i}.mlp.down.weight": (c.model_dim, c.mlp_dim),
+            f"blocks.{i}.attention_norm.weight": (c.hidden_size,),
+            f"blocks.{i}.attention.qkv.weight": (qkv, c.hidden_size),
+            f"blocks.{i}.attention.out.weight": (c.hidden_size, c.num_attention_heads * c.head_dim),
+            f"blocks.{i}.mlp_norm.weight": (c.hidden_size,),
+            f"blocks.{i}.mlp.gate_up.weight": (2 * c.intermediate_size, c.hidden_size),
+            f"blocks.{i}.mlp.down.weight": (c.hidden_size, c.intermediate_size),
         }
-    shapes["final_norm.weight"] = (c.model_dim,)
-    if not c.tied:
-        shapes["head.weight"] = (c.vocab_size, c.model_dim)
+    shapes["final_norm.weight"] = (c.hidden_size,)
+    if not c.tie_word_embeddings:
+        shapes["head.weight"] = (c.vocab_size, c.hidden_size)
     return shapes
 
 
@@ -100,7 +104,7 @@ def rope(x_BSHD, positions_BS, theta):
 
 def attention(c, w_qkv, w_out, x_BSM, positions_BS, documents_BS):
     B, S, _ = x_BSM.shape
-    H, K, D = c.num_heads, c.num_kv_heads, c.head_dim
+    H, K, D = c.num_attention_heads, c.num_key_value_heads, c.head_dim
     q, k, v = (x_BSM @ w_qkv.T).split([H * D, K * D, K * D], dim=-1)
     q = rope(q.view(B, S, H, D), positions_BS, c.rope_theta)
     k = rope(k.view(B, S, K, D), positions_BS, c.rope_theta).repeat_interleave(H // K, dim=2)
@@ -121,15 +125,15 @@ def mlp(w_gate_up, w_down, x_BSM):
 
 def logits(c, w, batch):
     x = w["embedding.weight"][batch["tokens"]]
-    for i in range(c.num_layers):
+    for i in range(c.num_hidden_layers):
         block = f"blocks.{i}."
-        h = rms_norm(x, w[block + "attention_norm.weight"], c.norm_eps)
+        h = rms_norm(x, w[block + "attention_norm.weight"], c.rms_norm_eps)
         x = x + attention(c, w[block + "attention.qkv.weight"], w[block + "attention.out.weight"], h,
                           batch["positions"], batch["documents"])
-        h = rms_norm(x, w[block + "mlp_norm.weight"], c.norm_eps)
+        h = rms_norm(x, w[block + "mlp_norm.weight"], c.rms_norm_eps)
         x = x + mlp(w[block + "mlp.gate_up.weight"], w[block + "mlp.down.weight"], h)
-    x = rms_norm(x, w["final_norm.weight"], c.norm_eps)
-    return x @ w["embedding.weight" if c.tied else "head.weight"].T
+    x = rms_norm(x, w["final_norm.weight"], c.rms_norm_eps)
+    return x @ w["embedding.weight" if c.tie_word_embeddings else "head.weight"].T
 
 
 def loss(c, w, batch):
@@ -208,16 +212,16 @@ def train(c, t, weights, batches, dtype):
     others = [p for p in w.values() if p.dim() < 2]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": t.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=t.max_lr, betas=(t.beta1, t.beta2), eps=t.adam_eps)
+        lr=t.lr, betas=(t.beta1, t.beta2), eps=t.epsilon)
     curve = {"loss": [], "gnorm": [], "lr": []}
     for step, batch in enumerate(batches):
-        lr = t.lr(step)
+        lr = t.lr_of(step)
         for group in optimizer.param_groups:
             group["lr"] = lr
         optimizer.zero_grad()
         value = loss(c, w, batch)
         value.backward()
-        gnorm = torch.nn.utils.clip_grad_norm_(list(w.values()), t.max_norm)
+        gnorm = torch.nn.utils.clip_grad_norm_(list(w.values()), t.clip_norm)
         optimizer.step()
         for field, number in (("loss", value.item()), ("gnorm", gnorm.item()), ("lr", lr)):
             curve[field].append(number)
@@ -228,10 +232,10 @@ def curve_case(c, t, seed):
     generator = torch.Generator().manual_seed(seed)
     weights = random_weights(c, 0.05, generator)
     batches = [packed_batch([[7, 9], [16], [1, 4, 11], [5, 5, 6]], [0, 9, 2, 1], 24, generator)
-               for _ in range(t.total_steps)]
+               for _ in range(t.steps)]
     curve, final = train(c, t, weights, batches, torch.float64)
-    clipped = int((curve["gnorm"] > t.max_norm).sum())
-    assert 0 < clipped < t.total_steps, f"clipping is active in {clipped} of {t.total_steps} steps: {curve['gnorm']}"
+    clipped = int((curve["gnorm"] > t.clip_norm).sum())
+    assert 0 < clipped < t.steps, f"clipping is active in {clipped} of {t.steps} steps: {curve['gnorm']}"
     curve_f32, _ = train(c, t, weights, batches, torch.float32)
     fields = dict(curve)
     fields |= {"f32." + name: curve_f32[name] for name in ("loss", "gnorm")}
@@ -258,7 +262,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path, help="where to write; tests/golden in the repository")
     folder = parser.parse_args().folder
     torch.set_num_threads(1)
-    untied, tied, training = LlamaConfig(), LlamaConfig(tied=True), TrainConfig()
+    untied, tied, training = LlamaConfig(), LlamaConfig(tie_word_embeddings=True), TrainConfig()
     write(folder / "llama_step_untied.safetensors", step_case(untied, seed=1), untied)
     write(folder / "llama_step_tied.safetensors", step_case(tied, seed=2), tied)
     write(folder / "llama_curve.safetensors", curve_case(untied, training, seed=3), untied, training)
