@@ -34,7 +34,7 @@ bool DoneWithoutProduct(const Product<T>& p) {
   if (p.m == 0 || p.n == 0) return true;
   if (p.k > 0) return false;
   for (int64_t row = 0; row < p.m; ++row) {
-    T* c = p.c + row * p.ld_c;
+    T* c = p.c.row(row);
     if (p.beta == 0) {
       std::fill_n(c, p.n, T{0});
     } else {
@@ -44,46 +44,56 @@ bool DoneWithoutProduct(const Product<T>& p) {
   return true;
 }
 
-// A leading dim only counts from the second row on; the libraries check it for one row too.
-int64_t LeadingDim(int64_t given, int64_t rows, int64_t columns) {
-  return rows == 1 ? std::max(given, columns) : given;
+// What the libraries ask of a call: op as they spell it, and leading dims that are long enough even
+// where there is only one row.
+struct LibraryCall {
+  bool a_transposed, b_transposed;
+  int64_t ld_a, ld_b, ld_c;
+};
+
+template <class T>
+LibraryCall Prepare(const Product<T>& p) {
+  UseOneThread();
+  const bool a_transposed = p.transpose_a == Transpose::kYes;
+  const bool b_transposed = p.transpose_b == Transpose::kYes;
+  const auto leading = [&p](int64_t stride, int64_t rows, int64_t columns) {
+    if (rows == 1) return std::max(stride, columns);
+    CADMUS_CHECK(stride >= columns,
+                 StrCat("rows of ", columns, " elements lie ", stride, " apart in a product of m ",
+                        p.m, ", n ", p.n, ", k ", p.k));
+    return stride;
+  };
+  return {a_transposed, b_transposed,
+          leading(p.a.stride, a_transposed ? p.k : p.m, a_transposed ? p.m : p.k),
+          leading(p.b.stride, b_transposed ? p.n : p.k, b_transposed ? p.k : p.n),
+          leading(p.c.stride, p.m, p.n)};
+}
+
+int CheckedInt(int64_t value) {
+  CADMUS_CHECK(value <= std::numeric_limits<int>::max(),
+               StrCat(value, " is more than OpenBLAS can count"));
+  return static_cast<int>(value);
 }
 
 }  // namespace
 
 void Multiply(const Product<float>& p) {
   if (DoneWithoutProduct(p)) return;
-  UseOneThread();
-  const bool a_yes = p.transpose_a == Transpose::kYes;
-  const bool b_yes = p.transpose_b == Transpose::kYes;
-  const dnnl_status_t status = dnnl_sgemm(
-      a_yes ? 'T' : 'N', b_yes ? 'T' : 'N', p.m, p.n, p.k, p.alpha, p.a,
-      LeadingDim(p.ld_a, a_yes ? p.k : p.m, a_yes ? p.m : p.k), p.b,
-      LeadingDim(p.ld_b, b_yes ? p.n : p.k, b_yes ? p.k : p.n), p.beta, p.c,
-      LeadingDim(p.ld_c, p.m, p.n));
-  CADMUS_CHECK(status == dnnl_success,
-               StrCat("dnnl_sgemm returned ", static_cast<int>(status), " for m ", p.m, ", n ",
-                      p.n, ", k ", p.k, ", ld ", p.ld_a, " ", p.ld_b, " ", p.ld_c));
+  const LibraryCall call = Prepare(p);
+  const dnnl_status_t status =
+      dnnl_sgemm(call.a_transposed ? 'T' : 'N', call.b_transposed ? 'T' : 'N', p.m, p.n, p.k,
+                 p.alpha, p.a.data, call.ld_a, p.b.data, call.ld_b, p.beta, p.c.data, call.ld_c);
+  CADMUS_CHECK(status == dnnl_success, StrCat("dnnl_sgemm returned ", static_cast<int>(status),
+                                              " for m ", p.m, ", n ", p.n, ", k ", p.k));
 }
 
 void Multiply(const Product<double>& p) {
   if (DoneWithoutProduct(p)) return;
-  UseOneThread();
-  const bool a_yes = p.transpose_a == Transpose::kYes;
-  const bool b_yes = p.transpose_b == Transpose::kYes;
-  const int64_t ld_a = LeadingDim(p.ld_a, a_yes ? p.k : p.m, a_yes ? p.m : p.k);
-  const int64_t ld_b = LeadingDim(p.ld_b, b_yes ? p.n : p.k, b_yes ? p.k : p.n);
-  const int64_t ld_c = LeadingDim(p.ld_c, p.m, p.n);
-  // A bad argument would end the process inside OpenBLAS.
-  constexpr int64_t kLargest = std::numeric_limits<int>::max();
-  CADMUS_CHECK(std::max({p.m, p.n, p.k, ld_a, ld_b, ld_c}) <= kLargest &&
-                   ld_a >= (a_yes ? p.m : p.k) && ld_b >= (b_yes ? p.k : p.n) && ld_c >= p.n,
-               StrCat("dgemm of m ", p.m, ", n ", p.n, ", k ", p.k, ", ld ", p.ld_a, " ", p.ld_b,
-                      " ", p.ld_c));
-  cblas_dgemm(CblasRowMajor, a_yes ? CblasTrans : CblasNoTrans, b_yes ? CblasTrans : CblasNoTrans,
-              static_cast<int>(p.m), static_cast<int>(p.n), static_cast<int>(p.k), p.alpha, p.a,
-              static_cast<int>(ld_a), p.b, static_cast<int>(ld_b), p.beta, p.c,
-              static_cast<int>(ld_c));
+  const LibraryCall call = Prepare(p);
+  cblas_dgemm(CblasRowMajor, call.a_transposed ? CblasTrans : CblasNoTrans,
+              call.b_transposed ? CblasTrans : CblasNoTrans, CheckedInt(p.m), CheckedInt(p.n),
+              CheckedInt(p.k), p.alpha, p.a.data, CheckedInt(call.ld_a), p.b.data,
+              CheckedInt(call.ld_b), p.beta, p.c.data, CheckedInt(call.ld_c));
 }
 
 }  // namespace cadmus::cpu

@@ -2,6 +2,8 @@
 #include "kernels/cpu/gemm.h"
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/device.h"
@@ -16,8 +18,19 @@ struct CpuGemmPlan final : GemmPlan {
   GemmTiles tiles;
 };
 
-int64_t BatchStride(const ConstTensorView& view) {
-  return view.num_dims() == 3 ? view.stride(0) : 0;
+// The rows of one batch entry; Rows<T> or Rows<const T>, as the view allows.
+template <class T, class View>
+auto Entry(const View& view, int64_t entry) {
+  const int rows = view.num_dims() - 2;
+  auto* data = view.template data<T>() + (rows == 1 ? entry * view.stride(0) : 0);
+  return Rows<std::remove_pointer_t<decltype(data)>>{data, view.stride(rows)};
+}
+
+// The part of an operand from this row or column of op(operand) on.
+template <class T>
+Rows<T> Part(const Rows<T>& stored, Transpose transpose, int64_t row, int64_t column) {
+  if (transpose == Transpose::kYes) std::swap(row, column);
+  return {stored.row(row) + column, stored.stride};
 }
 
 template <class T>
@@ -26,31 +39,23 @@ void GemmTile(const GemmArgs& args, const GemmTiles& tiles, int64_t task) {
   const int64_t column = task % tiles.num_n * tiles.tile_n;
   const int64_t row = task / tiles.num_n % tiles.num_m * tiles.tile_m;
   const int64_t entry = task / (tiles.num_n * tiles.num_m);
-  const auto row_stride = [](const ConstTensorView& view) {
-    return view.stride(view.num_dims() - 2);
+  const Product<T> product = {
+      .transpose_a = spec.transpose_a,
+      .transpose_b = spec.transpose_b,
+      .m = std::min(tiles.tile_m, spec.m - row),
+      .n = std::min(tiles.tile_n, spec.n - column),
+      .k = spec.k,
+      .alpha = 1,
+      .a = Part(Entry<T>(args.a.data, entry), spec.transpose_a, row, 0),
+      .b = Part(Entry<T>(args.b.data, entry), spec.transpose_b, 0, column),
+      .beta = spec.mode == GradMode::kAccumulate ? T{1} : T{0},
+      .c = Part(Entry<T>(args.c, entry), Transpose::kNo, row, column),
   };
-
-  Product<T> product;
-  product.transpose_a = spec.transpose_a;
-  product.transpose_b = spec.transpose_b;
-  product.m = std::min(tiles.tile_m, spec.m - row);
-  product.n = std::min(tiles.tile_n, spec.n - column);
-  product.k = spec.k;
-  product.ld_a = row_stride(args.a.data);
-  product.ld_b = row_stride(args.b.data);
-  product.ld_c = row_stride(args.c);
-  product.a = args.a.data.data<T>() + entry * BatchStride(args.a.data) +
-              row * (spec.transpose_a == Transpose::kYes ? 1 : product.ld_a);
-  product.b = args.b.data.data<T>() + entry * BatchStride(args.b.data) +
-              column * (spec.transpose_b == Transpose::kYes ? product.ld_b : 1);
-  product.c = args.c.data<T>() + entry * BatchStride(args.c) + row * product.ld_c + column;
-  product.beta = spec.mode == GradMode::kAccumulate ? T{1} : T{0};
   Multiply(product);
-
   if (spec.epilogue == Epilogue::kBias) {
     const T* bias = args.bias_N.data<T>() + column;
     for (int64_t i = 0; i < product.m; ++i) {
-      T* c = product.c + i * product.ld_c;
+      T* c = product.c.row(i);
       for (int64_t j = 0; j < product.n; ++j) c[j] += bias[j];
     }
   }

@@ -24,9 +24,7 @@ Stored StoredB(const GemmSpec& s) {
   return {yes ? s.n : s.k, columns, s.row_stride_b == 0 ? columns : s.row_stride_b};
 }
 
-Stored StoredC(const GemmSpec& s) {
-  return {s.m, s.n, s.row_stride_c == 0 ? s.n : s.row_stride_c};
-}
+Stored StoredC(const GemmSpec& s) { return {s.m, s.n, s.row_stride_c == 0 ? s.n : s.row_stride_c}; }
 
 // [batch, rows, columns] with the planned row stride; the batch dim may be left out when it is 1.
 void CheckMatrix(Check& check, const char* name, const ConstTensorView& view, const GemmSpec& spec,
