@@ -94,8 +94,7 @@ struct BackwardInput {
 
 template <class T>
 BackwardResult<T> RunBackward(const OpBench& bench, const BackwardInput<T>& in) {
-  const ForwardResult<T> forward =
-      RunForward<T>(bench, in.tokens, in.width, in.s, {}, in.weight);
+  const ForwardResult<T> forward = RunForward<T>(bench, in.tokens, in.width, in.s, {}, in.weight);
   GuardedTensor<T> s_TD(bench, {in.tokens, in.width}, in.s);
   GuardedTensor<T> weight_D(bench, {in.width}, in.weight);
   GuardedTensor<T> rstd_T(bench, {in.tokens}, forward.rstd);
@@ -126,14 +125,17 @@ BackwardResult<T> RunBackward(const OpBench& bench, const BackwardInput<T>& in) 
 template <class T>
 BackwardInput<T> RandomBackwardInput(int64_t tokens, int64_t width, Fused fused) {
   const int64_t n = tokens * width;
-  BackwardInput<T> in = {tokens, width, RandomValues<T>(n, "s", 3), RandomValues<T>(width, "w"),
-                         RandomValues<T>(n, "dy")};
+  BackwardInput<T> in = {.tokens = tokens,
+                         .width = width,
+                         .s = RandomValues<T>(n, "s", 3),
+                         .weight = RandomValues<T>(width, "w"),
+                         .dy = RandomValues<T>(n, "dy")};
   if (fused == Fused::kResidual) in.dsum = RandomValues<T>(n, "dsum");
   return in;
 }
 
-constexpr int64_t kShapes[][2] = {{0, 5}, {1, 1}, {2, 3}, {3, 7}, {17, 64}, {37, 257}, {5, 4099},
-                                  {601, 128}};
+constexpr int64_t kShapes[][2] = {{0, 5},   {1, 1},    {2, 3},    {3, 7},
+                                  {17, 64}, {37, 257}, {5, 4099}, {601, 128}};
 
 template <class T>
 class RmsNorm : public ::testing::Test {
@@ -150,23 +152,22 @@ void ExpectForward(const OpBench& bench, int64_t tokens, int64_t width, const st
   const std::vector<T> weight = RandomValues<T>(width, "w");
   const auto result = RunForward<T>(bench, tokens, width, x, residual, weight);
   const auto plain = PlainForward<T>(x, residual, weight);
-  const auto exact =
-      PlainForward(Converted<Wider<T>>(x), Converted<Wider<T>>(residual),
-                   Converted<Wider<T>>(weight));
+  const auto exact = PlainForward(Converted<Wider<T>>(x), Converted<Wider<T>>(residual),
+                                  Converted<Wider<T>>(weight));
   ExpectAsGoodAsPlain(result.y, plain.y, exact.y, what + " y");
   ExpectAsGoodAsPlain(result.rstd, plain.rstd, exact.rstd, what + " rstd");
   EXPECT_TRUE(BitEqual(result.sum, plain.sum)) << what;
 }
 
 TYPED_TEST(RmsNorm, ForwardMatchesTheFormula) {
-  for (const auto [tokens, width] : kShapes) {
+  for (const auto& [tokens, width] : kShapes) {
     ExpectForward<TypeParam>(this->bench_, tokens, width,
                              RandomValues<TypeParam>(tokens * width, "x", 3), {});
   }
 }
 
 TYPED_TEST(RmsNorm, ForwardAddsTheResidualAndKeepsTheSum) {
-  for (const auto [tokens, width] : kShapes) {
+  for (const auto& [tokens, width] : kShapes) {
     if (tokens == 0) continue;
     ExpectForward<TypeParam>(this->bench_, tokens, width,
                              RandomValues<TypeParam>(tokens * width, "x", 3),
@@ -242,15 +243,14 @@ TYPED_TEST(RmsNorm, ForwardMayWriteOverItsInputs) {
 
 TYPED_TEST(RmsNorm, BackwardMatchesTheFormula) {
   using T = TypeParam;
-  for (const auto [tokens, width] : kShapes) {
+  for (const auto& [tokens, width] : kShapes) {
     for (Fused fused : {Fused::kNo, Fused::kResidual}) {
       const std::string what = StrCat("[", tokens, ", ", width, "]");
       const auto in = RandomBackwardInput<T>(tokens, width, fused);
       const auto result = RunBackward(this->bench_, in);
       const auto plain = PlainBackward<T>(in.s, in.weight, in.dy, in.dsum);
-      const auto exact =
-          PlainBackward(Converted<Wider<T>>(in.s), Converted<Wider<T>>(in.weight),
-                        Converted<Wider<T>>(in.dy), Converted<Wider<T>>(in.dsum));
+      const auto exact = PlainBackward(Converted<Wider<T>>(in.s), Converted<Wider<T>>(in.weight),
+                                       Converted<Wider<T>>(in.dy), Converted<Wider<T>>(in.dsum));
       ExpectAsGoodAsPlain(result.ds, plain.ds, exact.ds, what + " ds");
       ExpectAsGoodAsPlain(result.dweight, plain.dweight, exact.dweight, what + " dweight");
     }
@@ -282,8 +282,8 @@ TYPED_TEST(RmsNorm, BackwardMayWriteOverDyOrDsum) {
     GuardedTensor<T> dy_TD(this->bench_, {tokens, width}, in.dy);
     GuardedTensor<T> dsum_TD(this->bench_, {tokens, width}, in.dsum);
     GuardedTensor<T> dweight_D(this->bench_, {width});
-    GuardedTensor<uint8_t> workspace(
-        this->bench_, {RmsNormBackwardWorkspaceBytes(tokens, width, DTypeOf<T>)});
+    GuardedTensor<uint8_t> workspace(this->bench_,
+                                     {RmsNormBackwardWorkspaceBytes(tokens, width, DTypeOf<T>)});
     RmsNormBackward({.s_TD = s_TD,
                      .weight_D = weight_D,
                      .rstd_T = rstd_T,
@@ -308,8 +308,8 @@ TEST(RmsNorm, BackwardMatchesFiniteDifferences) {
     return std::inner_product(y.begin(), y.end(), in.dy.begin(), 0.0) +
            std::inner_product(s.begin(), s.end(), in.dsum.begin(), 0.0);
   };
-  const auto ds = FiniteDifferences(
-      in.s, [&](const std::vector<double>& s) { return loss(s, in.weight); });
+  const auto ds =
+      FiniteDifferences(in.s, [&](const std::vector<double>& s) { return loss(s, in.weight); });
   const auto dweight = FiniteDifferences(
       in.weight, [&](const std::vector<double>& weight) { return loss(in.s, weight); });
   EXPECT_LE(MaxError(result.ds, ds), 1e-8);
