@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/register.h"
 
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/gemm.h"
 #include "kernels/cpu/row_kernels.h"
 #include "kernels/ops/adamw.h"
 #include "kernels/ops/cast.h"
@@ -29,6 +31,11 @@ void RegisterKernels(KernelTable& table) {
   table.Add<RopeArgs>(&Rope);
   table.Add<SwiGluForwardArgs>(&SwiGluForward);
   table.Add<SwiGluBackwardArgs>(&SwiGluBackward);
+  table.AddPlanner<GemmSpec, GemmPlan>(&MakeGemmPlan);
+  table.Add<GemmArgs>(&Gemm);
+  table.AddPlanner<AttentionSpec, AttentionPlan>(&MakeAttentionPlan);
+  table.Add<AttentionForwardArgs>(&AttentionForward);
+  table.Add<AttentionBackwardArgs>(&AttentionBackward);
 }
 
 }  // namespace cadmus::cpu

@@ -144,7 +144,8 @@ double MaxError(const std::vector<A>& a, const std::vector<B>& b) {
     const auto x = static_cast<long double>(a[i]);
     const auto y = static_cast<long double>(b[i]);
     const auto error = static_cast<double>(x == y ? 0.0L : std::fabs(x - y));
-    if (!(error <= worst)) worst = error;
+    if (std::isnan(error)) return error;
+    worst = std::max(worst, error);
   }
   return worst;
 }
