@@ -29,8 +29,9 @@ struct MemoryStats {
 class Allocator {
  public:
   static constexpr int64_t kAlignment = 256;
+  static constexpr int kMaxStreamsPerBlock = 8;
 
-  // `base` must outlive the allocator; it is never dereferenced here.
+  // `base` is an address only: it is never dereferenced here.
   Allocator(void* base, int64_t capacity_bytes);
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
@@ -41,16 +42,18 @@ class Allocator {
   // category, and the remedy (a larger `device.memory`, a smaller micro-batch).
   void* Allocate(int64_t bytes, MemoryCategory category, Stream& stream);
   // `stream` also uses this memory: after Free it is handed out again only behind the work issued
-  // there so far.
+  // there so far. At most kMaxStreamsPerBlock streams may use one block, its own included.
   void RecordUse(void* memory, Stream& stream);
   void Free(void* memory) noexcept;
+  // `stream` has finished and ends: nothing waits for it any more. Called by ~Stream.
+  void ForgetStream(const Stream& stream) noexcept;
 
   const MemoryStats& stats() const;
   void ResetPeaks();
   int64_t capacity_bytes() const;
 
-  // A hash over the (address, size) sequence handed out since the last reset: equal steps have
-  // equal hashes.
+  // A hash over the (address - base, size) sequence handed out since the last reset: equal steps
+  // have equal hashes, on every device.
   uint64_t address_hash() const;
   void ResetAddressHash();
 

@@ -20,7 +20,8 @@ class Trace;
 
 enum class DeviceKind { kCpu, kCuda, kSim };
 
-// What the pure kernel choosers may know of a device.
+// What the pure kernel choosers may know of a device. A sim device has those of what it stands for,
+// its kind included.
 struct DeviceProperties {
   DeviceKind kind = DeviceKind::kCpu;
   std::string name;          // "cpu: 2 threads, AVX-512"

@@ -17,17 +17,20 @@ namespace cadmus {
 class HostValue {
  public:
   HostValue(Device& device, double expectation);
+  HostValue(const HostValue&) = delete;
+  HostValue& operator=(const HostValue&) = delete;
+  ~HostValue();  // waits for a copy under way
 
   // Starts to bring one f64 element to the host, behind the work issued to `stream`.
   void Fetch(const ConstTensorView& scalar, Stream& stream);
-  // Waits for the last Fetch, at most the device's wait limit.
+  // Waits for the last Fetch, at most the device's wait limit. Requires a Fetch before.
   double Get();
 
  private:
   Device& device_;
-  double expectation_;
   std::unique_ptr<double> value_;  // stays in place while a copy is under way
   std::unique_ptr<Event> arrived_;
+  bool fetched_ = false;
 };
 
 }  // namespace cadmus

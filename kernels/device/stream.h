@@ -38,7 +38,8 @@ class Stream {
       : device_(device), kind_(kind), id_(id), name_(std::move(name)) {}
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  virtual ~Stream() = default;
+  // Waits for the work issued so far (in the derived destructor). Streams end before their device.
+  virtual ~Stream();
 
   Device& device() const { return device_; }
   StreamKind kind() const { return kind_; }
