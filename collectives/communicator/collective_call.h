@@ -19,8 +19,9 @@ struct CollectiveCall {
   // reduce-scatter, all-gather and all-to-all; 0 for the others.
   int64_t count = 0;
   int peer = -1;                           // of send and receive; the root of a broadcast
-  std::span<const int64_t> input_counts;   // of the uneven all-to-all; borrowed from the caller
-  std::span<const int64_t> output_counts;  // only until Issue returns
+  // Of the uneven all-to-all; borrowed from the caller, only until Issue returns.
+  std::span<const int64_t> input_counts = {};
+  std::span<const int64_t> output_counts = {};
   const char* site = "";
   int64_t payload_bytes = 0;  // of the larger of input and output: what records and traces show
 };

@@ -247,19 +247,16 @@ void Communicator::AppendToTrace(const CollectiveCall& call, const ConstTensorVi
 void Communicator::BeginGroup() {
   CADMUS_CHECK(!in_group_, StrCat("group ", name_, ": a Group inside a Group"));
   in_group_ = true;
+  group_calls_.clear();
+  group_stream_ = nullptr;
 }
 
 void Communicator::EndGroup() {
   in_group_ = false;
   if (group_stream_ != nullptr) Issue(group_calls_, *group_stream_);
-  DiscardGroup();
 }
 
-void Communicator::DiscardGroup() noexcept {
-  in_group_ = false;
-  group_calls_.clear();
-  group_stream_ = nullptr;
-}
+void Communicator::DiscardGroup() noexcept { in_group_ = false; }
 
 Group::Group(Communicator& communicator)
     : communicator_(communicator), exceptions_at_start_(std::uncaught_exceptions()) {

@@ -20,7 +20,8 @@
 #include <string>
 #include <vector>
 
-#include "collectives/communicator/collective_call.h"#include "kernels/base/tensor_view.h"
+#include "collectives/communicator/collective_call.h"
+#include "kernels/base/tensor_view.h"
 #include "kernels/device/stream.h"
 #include "kernels/device/tensor.h"
 

@@ -61,7 +61,8 @@ std::string InWords(std::chrono::steady_clock::duration duration) {
 }
 
 std::string Describe(const CallInfo& info) {
-  std::string text = StrCat(Name(info.op), " #", info.sequence);
+  std::string text(Name(info.op));
+  if (info.sequence >= 0) text += StrCat(" #", info.sequence);
   if (!info.site.empty()) text += StrCat(" '", info.site, "'");
   if (info.dtype != DType::kNone) {
     text += StrCat(" (", BytesInWords(info.bytes), " of ", Name(info.dtype), ")");

@@ -19,12 +19,12 @@ namespace cadmus {
 
 // What a call is, as its issuer knows it.
 struct CallInfo {
-  std::string_view group;
+  std::string_view group = {};
   CollectiveOp op = CollectiveOp::kBarrier;
-  int64_t sequence = 0;  // of the group's calls, from 0
+  int64_t sequence = 0;  // among the group's calls, from 0; negative: not counted
   int64_t bytes = 0;     // the buffer of the operation
   DType dtype = DType::kNone;
-  std::string_view site;  // what the call is for
+  std::string_view site = {};  // what the call is for
 };
 
 // `all-reduce #42 'gradients bucket 3' (4.0 MiB of F32)`

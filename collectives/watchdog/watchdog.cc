@@ -21,6 +21,11 @@ std::string RanksInWords(std::span<const int> ranks, RankName name) {
 
 }  // namespace
 
+void Watchdog::Reset(int num_peers, std::chrono::milliseconds limit) {
+  limit_ = limit;
+  last_progress_.resize(static_cast<size_t>(num_peers));
+}
+
 void Watchdog::Begin(Clock::time_point now) {
   std::fill(last_progress_.begin(), last_progress_.end(), now);
 }

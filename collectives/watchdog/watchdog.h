@@ -16,9 +16,8 @@ class Watchdog {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Watchdog(int num_peers, std::chrono::milliseconds limit)
-      : limit_(limit), last_progress_(static_cast<size_t>(num_peers)) {}
-
+  // For waits for `num_peers` ranks, each of which may be silent for `limit`.
+  void Reset(int num_peers, std::chrono::milliseconds limit);
   // A new wait begins: every peer has the whole limit.
   void Begin(Clock::time_point now);
   // `peer` has sent or taken a message.
@@ -30,20 +29,19 @@ class Watchdog {
     return last_progress_[static_cast<size_t>(peer)] + limit_;
   }
   std::chrono::milliseconds limit() const { return limit_; }
-  void set_limit(std::chrono::milliseconds limit) { limit_ = limit; }
 
  private:
-  std::chrono::milliseconds limit_;
+  std::chrono::milliseconds limit_{0};
   std::vector<Clock::time_point> last_progress_;
 };
 
 // A wait that has expired.
 struct ExpiredWait {
-  CallInfo call;
+  CallInfo call = {};
   int rank = 0;                        // of the group, as are the missing
-  std::span<const int> missing_ranks;
-  std::span<const int> members;        // rank in the world of each rank of the group
-  std::chrono::milliseconds waited{0};
+  std::span<const int> missing_ranks = {};
+  std::span<const int> members = {};        // rank in the world of each rank of the group
+  Watchdog::Clock::duration waited{0};
   std::chrono::milliseconds limit{0};
 };
 
