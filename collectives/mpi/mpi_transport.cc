@@ -52,8 +52,8 @@ bool MpiTransport::Test(std::vector<int>& done) {
   completed_.resize(requests_.size());
   statuses_.resize(requests_.size());
   int num_completed = 0;
-  const int code = MPI_Testsome(count, requests_.data(), &num_completed, completed_.data(),
-                                statuses_.data());
+  const int code =
+      MPI_Testsome(count, requests_.data(), &num_completed, completed_.data(), statuses_.data());
   if (code != MPI_ERR_IN_STATUS) CADMUS_MPI_CHECK(code);
   if (num_completed == MPI_UNDEFINED || num_completed == 0) return false;
   for (int i = 0; i < num_completed; ++i) {

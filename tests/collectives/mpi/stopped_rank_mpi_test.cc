@@ -48,8 +48,7 @@ TEST(StoppedRank, IsNamedByAllOthers) {
       ADD_FAILURE() << "a stopped rank took part";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Kind::kCommunication);
-      EXPECT_THAT(error.what(),
-                  ::testing::HasSubstr("all-reduce #1 'gradients' (4.0 MiB of F32)"));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("all-reduce #1 'gradients' (4.0 MiB of F32)"));
       EXPECT_THAT(error.what(), ::testing::HasSubstr(StrCat(" for rank ", victim, ";")));
     }
     EXPECT_LE(std::chrono::steady_clock::now() - begin, 2 * kLimit);
