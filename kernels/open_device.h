@@ -20,10 +20,10 @@ std::shared_ptr<cpu::ThreadPool> MakeThreadPool(int num_threads);
 
 struct DeviceOptions {
   DeviceKind kind = DeviceKind::kCpu;
-  int64_t memory_bytes = int64_t{1} << 30;  // the slab: taken now, never grown
-  std::shared_ptr<cpu::ThreadPool> pool;    // cpu only; null: one of its own
+  int64_t memory_bytes = int64_t{1} << 30;          // the slab: taken now, never grown
+  std::shared_ptr<cpu::ThreadPool> pool = nullptr;  // cpu only; null: one of its own
   CpuStreams cpu_streams = CpuStreams::kInline;
-  DeviceProperties stands_for;  // sim only: what its properties are; its slab is memory_bytes
+  DeviceProperties stands_for = {};  // sim only: what its properties are; its slab is memory_bytes
 };
 
 // Throws kConfig for a back end that this build lacks, kOutOfMemory where the slab cannot be had.

@@ -8,9 +8,10 @@ thread_local std::string rank_label;
 
 std::string Compose(Kind kind, std::string_view message, const std::source_location& where) {
   std::string_view file = where.file_name();
-  // Paths from the repository root are enough for a reader.
+  // Paths from the repository root are enough for a reader. The folders that mirror the floors
+  // first.
   for (std::string_view floor :
-       {"kernels/", "collectives/", "runtime/", "models/", "launch/", "tests/"}) {
+       {"tests/", "benchmarks/", "kernels/", "collectives/", "runtime/", "models/", "launch/"}) {
     if (auto at = file.rfind(floor);
         at != std::string_view::npos && (at == 0 || file[at - 1] == '/')) {
       file.remove_prefix(at);

@@ -1,8 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/sim/register.h"
 
-namespace cadmus::sim {
+#include "kernels/ops/adamw.h"
+#include "kernels/ops/attention_choice.h"
+#include "kernels/ops/cast.h"
+#include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/dropout.h"
+#include "kernels/ops/embedding.h"
+#include "kernels/ops/gemm_choice.h"
+#include "kernels/ops/reduce.h"
+#include "kernels/ops/rms_norm.h"
+#include "kernels/ops/rope.h"
+#include "kernels/ops/swiglu.h"
 
-void RegisterKernels([[maybe_unused]] KernelTable& table) {}
+namespace cadmus::sim {
+namespace {
+
+std::shared_ptr<const GemmPlan> MakeGemmPlan(const GemmSpec& spec, Device& /*device*/) {
+  auto plan = std::make_shared<GemmPlan>();
+  plan->spec = spec;
+  plan->kernel = "recorded";
+  return plan;
+}
+
+// The workspace that the cpu would ask for, so that memory is counted alike.
+std::shared_ptr<const AttentionPlan> MakeAttentionPlan(const AttentionSpec& spec,
+                                                       Device& /*device*/) {
+  const AttentionChoice choice = ChooseAttention(spec);
+  auto plan = std::make_shared<AttentionPlan>();
+  plan->spec = spec;
+  plan->kernel = "recorded";
+  plan->forward_workspace_bytes = choice.forward.bytes();
+  plan->backward_workspace_bytes = choice.backward.bytes();
+  return plan;
+}
+
+}  // namespace
+
+void RegisterKernels(KernelTable& table) {
+  table.AddPlanner<GemmSpec, GemmPlan>(&MakeGemmPlan);
+  table.Add<GemmArgs>(&RecordOnly);
+  table.AddPlanner<AttentionSpec, AttentionPlan>(&MakeAttentionPlan);
+  table.Add<AttentionForwardArgs>(&RecordOnly);
+  table.Add<AttentionBackwardArgs>(&RecordOnly);
+  table.Add<AdamWArgs>(&RecordOnly);
+  table.Add<CastArgs>(&RecordOnly);
+  table.Add<CrossEntropyArgs>(&RecordOnly);
+  table.Add<DropoutArgs>(&RecordOnly);
+  table.Add<EmbeddingForwardArgs>(&RecordOnly);
+  table.Add<EmbeddingBackwardArgs>(&RecordOnly);
+  table.Add<SumArgs>(&RecordOnly);
+  table.Add<SquaredNormArgs>(&RecordOnly);
+  table.Add<ClipFactorArgs>(&RecordOnly);
+  table.Add<RmsNormForwardArgs>(&RecordOnly);
+  table.Add<RmsNormBackwardArgs>(&RecordOnly);
+  table.Add<RopeArgs>(&RecordOnly);
+  table.Add<SwiGluForwardArgs>(&RecordOnly);
+  table.Add<SwiGluBackwardArgs>(&RecordOnly);
+}
 
 }  // namespace cadmus::sim

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/gemm.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "kernels/cpu/blas.h"
+#include "kernels/cpu/device.h"
+#include "kernels/cpu/stream.h"
+#include "kernels/cpu/thread_pool.h"
+#include "kernels/ops/gemm_choice.h"
+
+namespace cadmus::cpu {
+namespace {
+
+struct CpuGemmPlan final : GemmPlan {
+  GemmTiles tiles;
+};
+
+// The rows of one batch entry; Rows<T> or Rows<const T>, as the view allows.
+template <class T, class View>
+auto Entry(const View& view, int64_t entry) {
+  const int rows = view.num_dims() - 2;
+  auto* data = view.template data<T>() + (rows == 1 ? entry * view.stride(0) : 0);
+  return Rows<std::remove_pointer_t<decltype(data)>>{data, view.stride(rows)};
+}
+
+// The part of an operand from this row or column of op(operand) on.
+template <class T>
+Rows<T> Part(const Rows<T>& stored, Transpose transpose, int64_t row, int64_t column) {
+  if (transpose == Transpose::kYes) std::swap(row, column);
+  return {stored.row(row) + column, stored.stride};
+}
+
+template <class T>
+void GemmTile(const GemmArgs& args, const GemmTiles& tiles, int64_t task) {
+  const GemmSpec& spec = args.plan->spec;
+  const int64_t column = task % tiles.num_n * tiles.tile_n;
+  const int64_t row = task / tiles.num_n % tiles.num_m * tiles.tile_m;
+  const int64_t entry = task / (tiles.num_n * tiles.num_m);
+  const Product<T> product = {
+      .transpose_a = spec.transpose_a,
+      .transpose_b = spec.transpose_b,
+      .m = std::min(tiles.tile_m, spec.m - row),
+      .n = std::min(tiles.tile_n, spec.n - column),
+      .k = spec.k,
+      .alpha = 1,
+      .a = Part(Entry<T>(args.a.data, entry), spec.transpose_a, row, 0),
+      .b = Part(Entry<T>(args.b.data, entry), spec.transpose_b, 0, column),
+      .beta = spec.mode == GradMode::kAccumulate ? T{1} : T{0},
+      .c = Part(Entry<T>(args.c, entry), Transpose::kNo, row, column),
+  };
+  Multiply(product);
+  if (spec.epilogue == Epilogue::kBias) {
+    const T* bias = args.bias_N.data<T>() + column;
+    for (int64_t i = 0; i < product.m; ++i) {
+      T* c = product.c.row(i);
+      for (int64_t j = 0; j < product.n; ++j) c[j] += bias[j];
+    }
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const GemmPlan> MakeGemmPlan(const GemmSpec& spec, Device& /*device*/) {
+  auto plan = std::make_shared<CpuGemmPlan>();
+  plan->spec = spec;
+  plan->tiles = ChooseGemmTiles(spec);
+  plan->kernel = StrCat(spec.dtype == DType::kF64 ? "OpenBLAS" : "oneDNN", " on tiles of ",
+                        plan->tiles.tile_m, " x ", plan->tiles.tile_n);
+  return plan;
+}
+
+void Gemm(const GemmArgs& args, Stream& stream) {
+  const auto* plan = dynamic_cast<const CpuGemmPlan*>(args.plan);
+  CADMUS_CHECK(plan != nullptr, "the plan was made for another device");
+  Run(stream, [args, &tiles = plan->tiles, &pool = PoolOf(stream)] {
+    const int64_t num_tasks = args.plan->spec.batch * tiles.num_m * tiles.num_n;
+    pool.ParallelFor(num_tasks, [&](int64_t task) {
+      if (args.plan->spec.dtype == DType::kF64) {
+        GemmTile<double>(args, tiles, task);
+      } else {
+        GemmTile<float>(args, tiles, task);
+      }
+    });
+  });
+}
+
+}  // namespace cadmus::cpu

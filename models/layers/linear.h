@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Linear: y = x Wᵀ without bias, with W stored [N, K] (outputs by inputs), and its two backward
+// products.
+//
+//   dx = dy W;   dW (+)= dyᵀ x
+//
+// Letters: T tokens, K inputs, N outputs.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kernels/ops/gemm.h"
+#include "runtime/nn/context.h"
+#include "runtime/nn/parameter.h"
+
+namespace cadmus {
+
+class Linear {
+ public:
+  // The parameter must outlive the layer; it may be shared (tied embeddings).
+  explicit Linear(Parameter& weight_NK) : weight_NK_(weight_NK) {}
+
+  void Forward(const ConstTensorView& x_TK, const TensorView& y_TN, Stream& stream);
+  void BackwardInput(const ConstTensorView& dy_TN, const TensorView& dx_TK, Stream& stream);
+  void BackwardWeight(const ConstTensorView& x_TK, const ConstTensorView& dy_TN,
+                      BackwardContext& context);
+
+ private:
+  enum class Product {
+    kForward,
+    kBackwardInput,
+    kBackwardWeightOverwrite,
+    kBackwardWeightAccumulate
+  };
+  struct PlanEntry {
+    Product product;
+    int64_t num_tokens;
+    std::shared_ptr<const GemmPlan> plan;  // plans are shared by contract (MakePlan)
+  };
+
+  // Made at the first use of a number of tokens; training uses one.
+  const GemmPlan& PlanFor(Product product, int64_t num_tokens, Stream& stream);
+  void Run(Product product, int64_t num_tokens, const ConstTensorView& a, const ConstTensorView& b,
+           const TensorView& c, Stream& stream);
+
+  Parameter& weight_NK_;
+  std::vector<PlanEntry> plans_;
+};
+
+}  // namespace cadmus

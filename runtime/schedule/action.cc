@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/schedule/action.h"
+
+#include <array>
+
+#include "kernels/base/str_cat.h"
+
+namespace cadmus {
+
+std::string_view Name(ActionKind kind) {
+  constexpr std::array<std::string_view, 14> kNames = {
+      "forward",          "backward",   "backward-input", "backward-weight", "overlap",
+      "recompute",        "send",       "receive",        "fetch",           "release",
+      "reduce-gradients", "tie-reduce", "offload",        "optimizer"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+std::string ToString(const Action& action) {
+  std::string text = StrCat(Name(action.kind), " chunk ", action.chunk);
+  if (action.micro_batch >= 0) text += StrCat(" micro-batch ", action.micro_batch);
+  return text;
+}
+
+}  // namespace cadmus

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// TrainStep: one step of training, from a batch on the host to updated weights and the numbers that
+// people read.
+//
+//   upload → forward and backward of each micro-batch, gradients reduced beside it → loss and norm
+//   over all ranks → clip → AdamW
+//
+// From its second run on, a step asks the driver for no memory, opens no file, and uses the same
+// addresses every time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "collectives/communicator/communicator.h"
+#include "kernels/device/host_value.h"
+#include "runtime/nn/stage.h"
+#include "runtime/optim/adamw.h"
+#include "runtime/optim/learning_rate.h"
+#include "runtime/parallel/data/gradient_buckets.h"
+#include "runtime/schedule/engine.h"
+#include "runtime/train/step_inputs.h"
+
+namespace cadmus {
+
+struct TrainStepOptions {
+  StepInputs::Size size;
+  LearningRateSchedule learning_rate;
+  double clip_norm = 1.0;    // 0: no clipping
+  uint64_t seed = 0;         // of dropout
+  double expected_loss = 0;  // what the sim device reports
+};
+
+// What the ranks of a step share, of one stage. All must outlive the step.
+struct TrainStepParts {
+  Stage& stage;
+  GradientBuckets& gradients;
+  AdamWOptimizer& optimizer;
+  Communicator& data_parallel;
+  Stream& compute;
+  Stream& communication;
+};
+
+enum class StopRequest { kNo, kYes };
+
+struct StepResult {
+  double loss = 0;           // mean over the supervised tokens of the global batch
+  double gradient_norm = 0;  // of the global batch, before clipping
+  double learning_rate = 0;
+  StopRequest stop =
+      StopRequest::kNo;  // some rank has asked to stop; the same answer on every rank
+};
+
+class TrainStep {
+ public:
+  TrainStep(const TrainStepParts& parts, const TrainStepOptions& options);
+  TrainStep(const TrainStep&) = delete;
+  TrainStep& operator=(const TrainStep&) = delete;
+
+  // Trains on this rank's part of a global batch. Collective over the data-parallel ranks. Throws
+  // kNumerics if the loss or the gradient norm is not finite.
+  StepResult Run(const StepBatch& batch, StopRequest stop);
+
+ private:
+  void Optimize();
+  void CheckAddresses();
+
+  TrainStepParts parts_;
+  TrainStepOptions options_;
+  StepInputs inputs_;
+  Engine engine_;
+  std::function<void()> optimize_;
+  Tensor totals_;               // F64[2]: sum of losses, number of ranks that ask to stop
+  Tensor squared_norm_, norm_;  // F64[1]
+  double host_totals_[2] = {};
+  std::unique_ptr<Event> totals_ready_, totals_reduced_;
+  HostValue loss_sum_, stop_count_, gradient_norm_;
+  int64_t num_runs_ = 0;
+  uint64_t address_hash_ = 0;
+};
+
+}  // namespace cadmus
