@@ -107,7 +107,9 @@ void CountSteps(int num_ranks) {
       counting = false;
       together.arrive_and_wait();
       const uint64_t now = device->allocator().address_hash();
-      if (step >= 2) EXPECT_EQ(now, hash) << "step " << step;
+      if (step >= 2) {
+        EXPECT_EQ(now, hash) << "step " << step;
+      }
       hash = now;
     }
   });
