@@ -24,11 +24,13 @@ namespace cadmus {
 
 // An open device with one compute stream.
 struct OpBench {
-  explicit OpBench(int num_threads = 2, int64_t memory_bytes = int64_t{256} << 20) {
+  explicit OpBench(int num_threads = 2) : OpBench(MakeThreadPool(num_threads)) {}
+  // One of the ranks that share a pool. shared_ptr: see DeviceOptions.
+  explicit OpBench(std::shared_ptr<cpu::ThreadPool> pool) {
     DeviceOptions options;
     options.kind = DeviceKind::kCpu;
-    options.memory_bytes = memory_bytes;
-    options.pool = MakeThreadPool(num_threads);
+    options.memory_bytes = int64_t{256} << 20;
+    options.pool = std::move(pool);
     device = OpenDevice(options);
     stream = device->NewStream(StreamKind::kCompute, "compute");
   }

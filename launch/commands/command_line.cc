@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/commands/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "kernels/base/error.h"
+#include "launch/commands/ckpt.h"
+#include "launch/commands/data.h"
+#include "launch/commands/generate.h"
+#include "launch/commands/train.h"
+
+namespace cadmus {
+namespace {
+
+// What the chosen verb does, set by the verb's callback while the line is parsed.
+using Chosen = std::function<int()>;
+
+void AddTrain(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<TrainFlags>();  // CLI11's callbacks share it
+  CLI::App* verb = app.add_subcommand("train", "Train a model; goes on from the run's last checkpoint if there is one");
+  verb->add_option("FILE", flags->config_file, "Config (textproto)")->required();
+  verb->add_option("--set", flags->overrides, "Override a field: optimizer.lr=3e-4 (repeatable)")
+      ->allow_extra_args(false);
+  verb->add_flag("--check", flags->check_only, "Validate config and data, train nothing");
+  verb->callback([flags, &chosen] { chosen = [flags] { return RunTrain(*flags); }; });
+}
+
+void AddGenerate(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<GenerateFlags>();
+  CLI::App* verb = app.add_subcommand("generate", "Continue a text with a trained model");
+  verb->add_option("RUN", flags->run, "Folder of a run, or of one of its checkpoints")->required();
+  verb->add_option("--prompt", flags->prompt, "Text to continue")->required();
+  verb->add_option("--max-tokens", flags->max_tokens, "New tokens at most")->capture_default_str();
+  verb->add_option("--temperature", flags->sampling.temperature, "0: greedy")->capture_default_str();
+  verb->add_option("--top-p", flags->sampling.top_p, "Nucleus")->capture_default_str();
+  verb->add_option("--seed", flags->sampling.seed, "Of the sampler")->capture_default_str();
+  verb->callback([flags, &chosen] { chosen = [flags] { return RunGenerate(*flags); }; });
+}
+
+void AddTokenizer(CLI::App& data, Chosen& chosen) {
+  CLI::App* tokenizer = data.add_subcommand("tokenizer", "Train and try tokenizers");
+  tokenizer->require_subcommand(1);
+
+  auto train = std::make_shared<TokenizerTrainFlags>();
+  CLI::App* verb = tokenizer->add_subcommand("train", "Learn a byte-level BPE vocabulary from a folder of text");
+  verb->add_option("TEXT", train->text, "Folder or file of text")->required();
+  verb->add_option("--vocab-size", train->vocab_size, "Tokens, the 256 bytes included")->required();
+  verb->add_option("--out", train->out, "tokenizer.json to write")->required();
+  verb->callback([train, &chosen] { chosen = [train] { return RunTokenizerTrain(*train); }; });
+
+  auto code = std::make_shared<TokenizerCodeFlags>();
+  verb = tokenizer->add_subcommand("encode", "Text on stdin to token ids on stdout");
+  verb->add_option("TOKENIZER", code->tokenizer, "tokenizer.json")->required();
+  verb->callback([code, &chosen] { chosen = [code] { return RunTokenizerEncode(*code); }; });
+  verb = tokenizer->add_subcommand("decode", "Token ids on stdin to text on stdout");
+  verb->add_option("TOKENIZER", code->tokenizer, "tokenizer.json")->required();
+  verb->callback([code, &chosen] { chosen = [code] { return RunTokenizerDecode(*code); }; });
+}
+
+void AddData(CLI::App& app, Chosen& chosen) {
+  CLI::App* data = app.add_subcommand("data", "Build data sets and tokenizers");
+  data->require_subcommand(1);
+  auto flags = std::make_shared<DataBuildFlags>();
+  CLI::App* verb = data->add_subcommand("build", "Encode a folder of text into a token data set");
+  verb->add_option("TEXT", flags->text, "Folder or file of text")->required();
+  verb->add_option("--tokenizer", flags->tokenizer, "tokenizer.json")->required();
+  verb->add_option("--out", flags->out, "Prefix of the files to write: OUT.bin, OUT.idx, OUT.meta.json")->required();
+  verb->callback([flags, &chosen] { chosen = [flags] { return RunDataBuild(*flags); }; });
+  AddTokenizer(*data, chosen);
+}
+
+void AddCheckpoint(CLI::App& app, Chosen& chosen) {
+  CLI::App* ckpt = app.add_subcommand("ckpt", "Look at checkpoints");
+  ckpt->require_subcommand(1);
+  auto flags = std::make_shared<CheckpointFlags>();
+  CLI::App* verb = ckpt->add_subcommand("ls", "List the checkpoints of a run");
+  verb->add_option("RUN", flags->folder, "Folder of a run")->required();
+  verb->callback([flags, &chosen] { chosen = [flags] { return RunCheckpointList(*flags); }; });
+  verb = ckpt->add_subcommand("verify", "Read everything back and compare checksums");
+  verb->add_option("FOLDER", flags->folder, "Folder of a run (its newest checkpoint) or of a checkpoint")->required();
+  verb->callback([flags, &chosen] { chosen = [flags] { return RunCheckpointVerify(*flags); }; });
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) {
+  CLI::App app("Cadmus trains large models, from a laptop to a GPU cluster.", "cadmus");
+  app.set_version_flag("--version", "cadmus " CADMUS_VERSION);
+  app.require_subcommand(1);
+  Chosen chosen;
+  AddTrain(app, chosen);
+  AddGenerate(app, chosen);
+  AddData(app, chosen);
+  AddCheckpoint(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(Kind::kConfig);
+  }
+  return chosen();
+}
+
+}  // namespace cadmus

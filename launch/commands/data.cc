@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/commands/data.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <thread>
+
+#include "kernels/base/log.h"
+#include "runtime/data/build_dataset.h"
+#include "runtime/data/text_corpus.h"
+#include "runtime/text/tokenizer_json.h"
+#include "runtime/text/train_bpe.h"
+
+namespace cadmus {
+namespace {
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void LogCorpus(const CorpusCounts& counts) {
+  LogInfo(StrCat("read ", counts.num_documents, " documents, ", counts.text_bytes, " bytes; skipped ",
+                 counts.skipped_binary, " binary and ", counts.skipped_empty, " empty files"));
+}
+
+std::string ReadStdin() {
+  return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+}
+
+}  // namespace
+
+int RunDataBuild(const DataBuildFlags& flags) {
+  const auto start = std::chrono::steady_clock::now();
+  const Tokenizer tokenizer = LoadTokenizer(flags.tokenizer);
+  if (!tokenizer.end_of_text()) {
+    throw Error(Kind::kData, StrCat(flags.tokenizer, " has no end-of-text token; add ", kEndOfText,
+                                    " to its added tokens"));
+  }
+  const TextCorpus corpus(flags.text);
+  const BuildDatasetResult result = BuildDataset(
+      corpus, {.prefix = flags.out,
+               .encode = [&](std::string_view text, std::vector<int32_t>& ids) { tokenizer.Encode(text, ids); },
+               .tokenizer_hash = tokenizer.content_hash(),
+               .vocab_size = tokenizer.vocab_size(),
+               .end_of_text_id = *tokenizer.end_of_text()});
+  LogCorpus(result.corpus);
+  LogInfo(StrCat("wrote ", result.sidecar.num_tokens, " tokens to ", flags.out, ".bin, .idx and .meta.json in ",
+                 SecondsSince(start), " s"));
+  return 0;
+}
+
+int RunTokenizerTrain(const TokenizerTrainFlags& flags) {
+  const auto start = std::chrono::steady_clock::now();
+  const TextCorpus corpus(flags.text);
+  CorpusReader reader(corpus);
+  const Tokenizer tokenizer =
+      TrainBpe({.vocab_size = flags.vocab_size,
+                .num_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))},
+               [&] { return reader.Next(); });
+  LogCorpus(reader.counts());
+  SaveTokenizer(tokenizer, flags.out);
+  LogInfo(StrCat("wrote ", tokenizer.vocab_size(), " tokens to ", flags.out, " in ", SecondsSince(start), " s"));
+  return 0;
+}
+
+int RunTokenizerEncode(const TokenizerCodeFlags& flags) {
+  const Tokenizer tokenizer = LoadTokenizer(flags.tokenizer);
+  std::string line;
+  for (int32_t id : tokenizer.Encode(ReadStdin())) line += StrCat(line.empty() ? "" : " ", id);
+  std::cout << line << '\n';
+  return 0;
+}
+
+int RunTokenizerDecode(const TokenizerCodeFlags& flags) {
+  const Tokenizer tokenizer = LoadTokenizer(flags.tokenizer);
+  std::vector<int32_t> ids;
+  int32_t id = 0;
+  while (std::cin >> id) ids.push_back(id);
+  if (!std::cin.eof()) {
+    throw Error(Kind::kData, StrCat("token ", ids.size() + 1, " on stdin is not a number; write ids with spaces between"));
+  }
+  std::cout << tokenizer.Decode(ids);
+  return 0;
+}
+
+}  // namespace cadmus

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/config/validate_run.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
+
+#include "kernels/base/error.h"
+#include "launch/config/run_config.pb.h"
+#include "models/llama/model.h"
+#include "runtime/mesh/make_mesh.h"
+
+namespace cadmus {
+namespace {
+
+void Require(bool holds, const std::string& text) {
+  if (!holds) throw Error(Kind::kConfig, text);
+}
+
+void ValidateNames(const RunConfig& config) {
+  Require(!config.name().empty(), "name is missing; a run is kept in output_dir/name");
+  Require(config.name() != "." && config.name() != ".." &&
+              std::all_of(config.name().begin(), config.name().end(),
+                          [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; }),
+          StrCat("name is \"", config.name(), "\"; use letters, digits, '-', '_' and '.'"));
+  Require(config.has_model() && config.model().has_llama(), "model is missing; the family in this version is llama");
+  Require(!config.data().path().empty(), "data.path is missing; build a data set with `cadmus data build`");
+}
+
+void ValidateSizes(const RunConfig& config) {
+  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  Require(config.data().sequence_length() > 0, "data.sequence_length is missing or not positive; set it");
+  Require(config.data().sequence_length() <= shape.max_positions,
+          StrCat("data.sequence_length = ", config.data().sequence_length(),
+                 " is longer than the model: model.llama.max_position_embeddings = ", shape.max_positions));
+  Require(config.train().steps() > 0, "train.steps is missing or not positive; set it");
+  Require(config.train().micro_batch_size() > 0, "train.micro_batch_size must be positive");
+  Require(config.train().global_batch_size() > 0, "train.global_batch_size is missing or not positive; set it");
+  Require(config.train().bucket_mib() > 0, "train.bucket_mib must be positive");
+  Require(config.device().memory_gib() > 0 && config.device().memory_gib() <= 1 << 20,
+          "device.memory_gib must be positive");
+  Require(config.device().threads() >= 0 && config.device().threads() <= 1024, "device.threads must be in [0, 1024]");
+  Require(config.device().peak_tflops() >= 0, "device.peak_tflops must not be negative");
+  Require(config.communication().time_limit_seconds() > 0, "communication.time_limit_seconds must be positive");
+  Require(config.checkpoint().interval_steps() >= 0, "checkpoint.interval_steps must not be negative");
+  Require(config.checkpoint().keep_last() >= 1, "checkpoint.keep_last must be at least 1");
+}
+
+void ValidateOptimizer(const OptimizerConfig& optimizer, int64_t steps) {
+  Require(optimizer.lr() >= 0 && std::isfinite(optimizer.lr()), "optimizer.lr must be finite and not negative");
+  Require(optimizer.min_lr() >= 0 && optimizer.min_lr() <= optimizer.lr(),
+          "optimizer.min_lr must be between 0 and optimizer.lr");
+  Require(optimizer.warmup_steps() >= 0 && optimizer.warmup_steps() <= steps,
+          StrCat("optimizer.warmup_steps = ", optimizer.warmup_steps(), " must be between 0 and train.steps = ", steps));
+  Require(optimizer.beta1() >= 0 && optimizer.beta1() < 1 && optimizer.beta2() >= 0 && optimizer.beta2() < 1,
+          "optimizer.beta1 and beta2 must be in [0, 1)");
+  Require(optimizer.epsilon() > 0, "optimizer.epsilon must be positive");
+  Require(optimizer.weight_decay() >= 0 && optimizer.clip_norm() >= 0,
+          "optimizer.weight_decay and clip_norm must not be negative");
+}
+
+void ValidateLayout(const RunConfig& config, int world_size) {
+  const Mesh mesh = MakeMesh(config.parallel(), world_size);
+  const AxisSizes& sizes = mesh.sizes();
+  const std::array<std::pair<const char*, int>, 8> unsupported = {{{"pp", sizes.pp},
+                                                                   {"dp_shard", sizes.dp_shard},
+                                                                   {"cp_ring", sizes.cp_ring},
+                                                                   {"cp_ulysses", sizes.cp_ulysses},
+                                                                   {"tp", sizes.tp},
+                                                                   {"edp_shard", sizes.edp_shard},
+                                                                   {"ep", sizes.ep},
+                                                                   {"etp", sizes.etp}}};
+  for (const auto& [axis, size] : unsupported) {
+    Require(size == 1, StrCat("parallel.", axis, " = ", size,
+                              " is not supported yet; this version splits work along dp_replicate only"));
+  }
+  const int64_t unit = config.train().micro_batch_size() * sizes.dp_replicate;
+  const int64_t global = config.train().global_batch_size();
+  Require(global % unit == 0,
+          StrCat("train.global_batch_size = ", global, " is not a multiple of micro_batch_size × dp_replicate = ",
+                 config.train().micro_batch_size(), " × ", sizes.dp_replicate, "; the nearest that are: ",
+                 std::max<int64_t>(unit, global / unit * unit), " and ", (global / unit + 1) * unit));
+}
+
+}  // namespace
+
+void ValidateRun(const RunConfig& config, int world_size) {
+  ValidateNames(config);
+  ValidateSizes(config);
+  ValidateOptimizer(config.optimizer(), config.train().steps());
+  ValidateLayout(config, world_size);
+}
+
+}  // namespace cadmus
