@@ -48,6 +48,7 @@ void Drop(const DropoutArgs& args, ThreadPool& pool) {
   const T* const residual = args.residual_TD ? args.residual_TD.data<T>() : nullptr;
   T* const y = args.y_TD.data<T>();
   ForPieces(pool, args.x_TD.dim(0), RowsPerTask(width), [&](int64_t begin, int64_t end) {
+    uint32_t words[4][kGroups];
     S factors[4 * kGroups];
     for (int64_t t = begin; t < end; ++t) {
       const auto sample = static_cast<uint64_t>(samples[t]);
@@ -56,12 +57,15 @@ void Drop(const DropoutArgs& args, ThreadPool& pool) {
       const auto position = static_cast<uint32_t>(positions[t]);
       for (int64_t group = column_base / 4; group < end_group; group += kGroups) {
         const int64_t num_groups = std::min(kGroups, end_group - group);
+#pragma omp simd
         for (int64_t i = 0; i < num_groups; ++i) {
-          const PhiloxWords words =
+          const PhiloxWords drawn =
               Philox(key, {sample_low, sample_high, position, static_cast<uint32_t>(group + i)});
-          for (size_t j = 0; j < 4; ++j) {
-            factors[4 * i + static_cast<int64_t>(j)] =
-                UniformFromWord(words[j]) >= probability ? kept : S(0);
+          for (size_t j = 0; j < 4; ++j) words[j][i] = drawn[j];
+        }
+        for (int64_t i = 0; i < num_groups; ++i) {
+          for (int64_t j = 0; j < 4; ++j) {
+            factors[4 * i + j] = UniformFromWord(words[j][i]) >= probability ? kept : S(0);
           }
         }
         const int64_t first = group * 4 - column_base;  // the column that factors[0] is for
