@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cadmus: the one binary. Runs a verb and turns what it throws into a message and an exit code; returning
-// without having finished MPI makes the launcher stop the peers.
+// cadmus: the one binary. Runs a verb and turns what it throws into a message and an exit code;
+// returning without having finished MPI makes the launcher stop the peers.
 #include <exception>
 
 #include "kernels/base/error.h"

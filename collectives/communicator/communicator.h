@@ -18,7 +18,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "collectives/communicator/collective_call.h"
 #include "kernels/base/tensor_view.h"
 #include "kernels/device/stream.h"
 #include "kernels/device/tensor.h"
@@ -71,6 +73,15 @@ struct ReceiveArgs {
   const char* site = "";
 };
 
+// What a group is given at its making.
+struct CommunicatorOptions {
+  // The longest wait for a peer that makes no progress. Shorter than the device's wait limit, so
+  // that the message that names the ranks comes first.
+  std::chrono::milliseconds limit = std::chrono::minutes(5);
+  // Device memory of each group of two or more ranks, through which sums are taken in chunks.
+  int64_t workspace_bytes = int64_t{8} << 20;
+};
+
 class Communicator {
  public:
   Communicator(const Communicator&) = delete;
@@ -80,60 +91,86 @@ class Communicator {
   const std::string& name() const { return name_; }  // the axis or axes, e.g. "dp_replicate"
   int rank() const { return rank_; }
   int size() const { return size_; }
+  Device& device() const { return device_; }
+  const CommunicatorOptions& options() const { return options_; }
 
   // Memory that this group's transport can use directly. Plain device memory by default.
   virtual Tensor Allocate(DType dtype, const Shape& shape, MemoryCategory category, Stream& stream);
 
   // Dtypes other than f64 and f32 can be moved, not summed. Argument errors throw kInternal at the
-  // call.
-  virtual void AllReduce(const AllReduceArgs& args, Stream& stream) = 0;
-  virtual void ReduceScatter(const ReduceScatterArgs& args, Stream& stream) = 0;
-  virtual void AllGather(const AllGatherArgs& args, Stream& stream) = 0;
-  virtual void AllToAll(const AllToAllArgs& args, Stream& stream) = 0;
-  virtual void AllToAllUneven(const AllToAllUnevenArgs& args, Stream& stream) = 0;
-  virtual void Broadcast(const BroadcastArgs& args, Stream& stream) = 0;
-  virtual void Barrier(const char* site, Stream& stream) = 0;
+  // call. Buffers are contiguous, and stay valid until the stream has passed the call.
+  void AllReduce(const AllReduceArgs& args, Stream& stream);
+  void ReduceScatter(const ReduceScatterArgs& args, Stream& stream);
+  void AllGather(const AllGatherArgs& args, Stream& stream);
+  void AllToAll(const AllToAllArgs& args, Stream& stream);
+  void AllToAllUneven(const AllToAllUnevenArgs& args, Stream& stream);
+  void Broadcast(const BroadcastArgs& args, Stream& stream);
+  void Barrier(const char* site, Stream& stream);
   // Inside a Group they run together, so that a ring of ranks can send and receive at once.
-  virtual void Send(const SendArgs& args, Stream& stream) = 0;
-  virtual void Receive(const ReceiveArgs& args, Stream& stream) = 0;
+  void Send(const SendArgs& args, Stream& stream);
+  void Receive(const ReceiveArgs& args, Stream& stream);
 
-  // A new group of the ranks that pass the same color, ordered by (key, rank). Collective over this
-  // group; blocks.
-  virtual std::unique_ptr<Communicator> Split(int color, int key, std::string name) = 0;
+  // A new group of `members` (ranks of this group, in the order of their new ranks; this rank is
+  // one of them). Collective over the members only; blocks. Same options as this group unless
+  // given.
+  std::unique_ptr<Communicator> MakeGroup(std::span<const int> members, std::string name) {
+    return MakeGroup(members, std::move(name), options_);
+  }
+  virtual std::unique_ptr<Communicator> MakeGroup(std::span<const int> members, std::string name,
+                                                  const CommunicatorOptions& options) = 0;
 
   // Makes every present and later call of this group on every rank fail at once with `reason`.
   // Throws kCommunication where the transport cannot (Open MPI 4.1).
   virtual void Revoke(const std::string& reason) = 0;
-  // The group of the surviving `members` (ranks of this group), as `epoch`; collective over them.
-  // As Revoke.
+  // The group of the surviving `members` (ranks of this group), as `epoch`, which must be new to
+  // this group; collective over them. As Revoke.
   virtual std::unique_ptr<Communicator> Rebuild(int64_t epoch, std::span<const int> members) = 0;
 
  protected:
-  Communicator(std::string name, int rank, int size)
-      : name_(std::move(name)), rank_(rank), size_(size) {}
+  Communicator(std::string name, int rank, int size, Device& device,
+               const CommunicatorOptions& options);
 
-  friend class Group;
-  virtual void BeginGroup() = 0;
-  virtual void EndGroup() = 0;
+  // Enqueues checked calls: one, or sends and receives that run together.
+  virtual void Issue(std::span<const CollectiveCall> calls, Stream& stream) = 0;
+
+  // The options' bytes of kCommunication memory; empty where this rank is alone.
+  const TensorView& workspace() const { return workspace_; }
 
  private:
+  friend class Group;
+  void BeginGroup();
+  void EndGroup();
+  void DiscardGroup() noexcept;
+
+  void Submit(const CollectiveCall& call, const ConstTensorView& input, const TensorView& output,
+              Stream& stream);
+  void AppendToTrace(const CollectiveCall& call, const ConstTensorView& input,
+                     const TensorView& output, const Stream& stream) const;
+
   std::string name_;
   int rank_;
   int size_;
+  Device& device_;
+  CommunicatorOptions options_;
+  std::unique_ptr<Stream> workspace_stream_;  // only owns the workspace; nothing runs there
+  Tensor workspace_;
+  bool in_group_ = false;
+  std::vector<CollectiveCall> group_calls_;
+  Stream* group_stream_ = nullptr;
 };
 
-// Batches the sends and receives issued on one communicator during its life.
+// Batches the sends and receives issued on one communicator during its life, all on one stream.
+// They are issued at its end; if an exception ends it, they are forgotten.
 class Group {
  public:
-  explicit Group(Communicator& communicator) : communicator_(communicator) {
-    communicator_.BeginGroup();
-  }
+  explicit Group(Communicator& communicator);
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
-  ~Group() noexcept(false) { communicator_.EndGroup(); }
+  ~Group() noexcept(false);
 
  private:
   Communicator& communicator_;
+  int exceptions_at_start_;
 };
 
 }  // namespace cadmus

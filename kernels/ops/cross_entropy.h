@@ -2,11 +2,12 @@
 // Softmax cross-entropy over the vocabulary; the gradient is written over the logits, so no second
 // buffer of their size ever exists.
 //
-//   loss[t] = logsumexp(logits[t]) - logits[t, label[t]]                      (0 where label[t] <
-//   0: not supervised) logits[t, v] ← (softmax(logits[t])[v] - [v = label[t]]) · scalars.loss_scale
-//   (0 where label[t] < 0)
+//   loss[t] = logsumexp(logits[t]) - logits[t, label[t]]
+//   logits[t, v] ← (softmax(logits[t])[v] - [v = label[t]]) · scalars.loss_scale
 //
-// The logits are read in f32 or wider with the row's maximum subtracted. Letters: T tokens, V
+// Where label[t] < 0 (not supervised) both are 0. The logits are read in f32 or wider with the
+// row's maximum subtracted; a NaN or +∞ among them gives a NaN loss. Labels come validated from the
+// host: one that is ≥ V is a failed check before anything is written. Letters: T tokens, V
 // vocabulary.
 #pragma once
 

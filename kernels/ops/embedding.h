@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Embedding: y[t] = table[token[t]]; dtable[v] (+)= Σ over t with token[t] = v of dy[t], in the
-// order of t. Letters: T tokens, V vocabulary, D width. A token outside [0, V) is an Error from the
-// host side that made it; kernels require it in range. Deterministic.
+// order of t. Letters: T tokens, V vocabulary, D width. Tokens come validated from the host; one
+// outside [0, V) is a failed check before anything is written. Deterministic.
 #pragma once
 
 #include "kernels/device/device.h"
@@ -28,7 +28,7 @@ struct EmbeddingBackwardArgs {
   static constexpr const char* kName = "EmbeddingBackward";
   ConstTensorView tokens_T;
   ConstTensorView dy_TD;
-  TensorView dtable_VD;
+  TensorView dtable_VD;  // statistics dtype: it is the sum
   GradMode mode = GradMode::kOverwrite;
 
   template <class V>

@@ -3,11 +3,13 @@
 // factor.
 //
 //   Sum:         out (+)= Σ x
-//   SquaredNorm: out (+)= Σ x²            (not finite exactly when an element is not: the finite
-//   check of gradients) ClipFactor:  norm = sqrt(squared_norm);  scalars.clip_factor = min(1,
-//   max_norm / (norm + 1e-6)), 1 if max_norm = 0
+//   SquaredNorm: out (+)= Σ x²
+//   ClipFactor:  norm = sqrt(squared_norm)
+//                scalars.clip_factor = min(1, max_norm / (norm + 1e-6)); 1 where max_norm = 0
 //
-// The clip formula is that of PyTorch's clip_grad_norm_. Letter: N elements.
+// A squared norm is the finite check of gradients: of f32 elements and narrower ones it is finite
+// exactly when all of them are. A NaN norm gives a NaN factor, unless max_norm = 0. The clip
+// formula is that of PyTorch's clip_grad_norm_. Letter: N elements.
 #pragma once
 
 #include "kernels/device/device.h"
@@ -21,7 +23,7 @@ struct SumArgs {
   ConstTensorView x_N;
   TensorView out;  // F64[1]
   GradMode mode = GradMode::kOverwrite;
-  TensorView workspace;  // U8[ReduceWorkspaceBytes]
+  TensorView workspace;  // U8, at least ReduceWorkspaceBytes
 
   template <class V>
   void Visit(V& v) const {
@@ -40,7 +42,7 @@ struct SquaredNormArgs {
   ConstTensorView x_N;
   TensorView out;  // F64[1]
   GradMode mode = GradMode::kOverwrite;
-  TensorView workspace;  // U8[ReduceWorkspaceBytes]
+  TensorView workspace;  // U8, at least ReduceWorkspaceBytes
 
   template <class V>
   void Visit(V& v) const {
@@ -69,6 +71,8 @@ struct ClipFactorArgs {
   }
 };
 
+// Elements that are summed together first: one f64 of the workspace.
+inline constexpr int64_t kReduceBlock = 8192;
 int64_t ReduceWorkspaceBytes(int64_t num_elements);
 void Sum(const SumArgs& args, Stream& stream);
 void SquaredNorm(const SquaredNormArgs& args, Stream& stream);

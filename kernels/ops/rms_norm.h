@@ -45,7 +45,7 @@ struct RmsNormBackwardArgs {
   TensorView ds_TD;         // may alias dy or dsum
   TensorView dweight_D;     // statistics dtype or the storage type
   GradMode dweight_mode = GradMode::kOverwrite;
-  TensorView workspace;  // U8[RmsNormBackwardWorkspaceBytes]
+  TensorView workspace;  // U8, at least RmsNormBackwardWorkspaceBytes
 
   template <class V>
   void Visit(V& v) const {
@@ -64,6 +64,9 @@ struct RmsNormBackwardArgs {
   }
 };
 
+// Tokens whose share of dweight is summed first: one row of the workspace, [blocks, D] in the
+// statistics dtype.
+int64_t RmsNormTokensPerBlock(int64_t num_tokens);
 int64_t RmsNormBackwardWorkspaceBytes(int64_t num_tokens, int64_t width, DType dtype);
 void RmsNormForward(const RmsNormForwardArgs& args, Stream& stream);
 void RmsNormBackward(const RmsNormBackwardArgs& args, Stream& stream);

@@ -6,7 +6,7 @@
 //
 // Source: Su et al., 2104.09864, in the dim order of Llama's published weights in Hugging Face
 // form. Letters: B batch, S sequence, N heads (of queries, keys, or both side by side), D head dim,
-// P positions, F = D/2.
+// P positions, F = D/2. A position outside [0, P) is a failed check before anything is written.
 #pragma once
 
 #include "kernels/device/device.h"
@@ -32,8 +32,8 @@ struct RopeArgs {
   }
 };
 
-// Fills host tables [num_positions, head_dim / 2] (f64 arithmetic; written as f64 or f32 by the
-// views' dtype).
+// Fills host tables cos(p · theta^(-2i/head_dim)) and sin of it, in f64 arithmetic, rounded to the
+// views' dtype, f64 or f32.
 void FillRopeTables(double theta, int64_t head_dim, const TensorView& host_cos_PF,
                     const TensorView& host_sin_PF);
 void Rope(const RopeArgs& args, Stream& stream);

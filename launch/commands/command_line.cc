@@ -18,7 +18,8 @@ using Chosen = std::function<int()>;
 
 void AddTrain(CLI::App& app, Chosen& chosen) {
   auto flags = std::make_shared<TrainFlags>();  // CLI11's callbacks share it
-  CLI::App* verb = app.add_subcommand("train", "Train a model; goes on from the run's last checkpoint if there is one");
+  CLI::App* verb = app.add_subcommand(
+      "train", "Train a model; goes on from the run's last checkpoint if there is one");
   verb->add_option("FILE", flags->config_file, "Config (textproto)")->required();
   verb->add_option("--set", flags->overrides, "Override a field: optimizer.lr=3e-4 (repeatable)")
       ->allow_extra_args(false);
@@ -32,7 +33,8 @@ void AddGenerate(CLI::App& app, Chosen& chosen) {
   verb->add_option("RUN", flags->run, "Folder of a run, or of one of its checkpoints")->required();
   verb->add_option("--prompt", flags->prompt, "Text to continue")->required();
   verb->add_option("--max-tokens", flags->max_tokens, "New tokens at most")->capture_default_str();
-  verb->add_option("--temperature", flags->sampling.temperature, "0: greedy")->capture_default_str();
+  verb->add_option("--temperature", flags->sampling.temperature, "0: greedy")
+      ->capture_default_str();
   verb->add_option("--top-p", flags->sampling.top_p, "Nucleus")->capture_default_str();
   verb->add_option("--seed", flags->sampling.seed, "Of the sampler")->capture_default_str();
   verb->callback([flags, &chosen] { chosen = [flags] { return RunGenerate(*flags); }; });
@@ -43,7 +45,8 @@ void AddTokenizer(CLI::App& data, Chosen& chosen) {
   tokenizer->require_subcommand(1);
 
   auto train = std::make_shared<TokenizerTrainFlags>();
-  CLI::App* verb = tokenizer->add_subcommand("train", "Learn a byte-level BPE vocabulary from a folder of text");
+  CLI::App* verb =
+      tokenizer->add_subcommand("train", "Learn a byte-level BPE vocabulary from a folder of text");
   verb->add_option("TEXT", train->text, "Folder or file of text")->required();
   verb->add_option("--vocab-size", train->vocab_size, "Tokens, the 256 bytes included")->required();
   verb->add_option("--out", train->out, "tokenizer.json to write")->required();
@@ -65,7 +68,9 @@ void AddData(CLI::App& app, Chosen& chosen) {
   CLI::App* verb = data->add_subcommand("build", "Encode a folder of text into a token data set");
   verb->add_option("TEXT", flags->text, "Folder or file of text")->required();
   verb->add_option("--tokenizer", flags->tokenizer, "tokenizer.json")->required();
-  verb->add_option("--out", flags->out, "Prefix of the files to write: OUT.bin, OUT.idx, OUT.meta.json")->required();
+  verb->add_option("--out", flags->out,
+                   "Prefix of the files to write: OUT.bin, OUT.idx, OUT.meta.json")
+      ->required();
   verb->callback([flags, &chosen] { chosen = [flags] { return RunDataBuild(*flags); }; });
   AddTokenizer(*data, chosen);
 }
@@ -78,7 +83,9 @@ void AddCheckpoint(CLI::App& app, Chosen& chosen) {
   verb->add_option("RUN", flags->folder, "Folder of a run")->required();
   verb->callback([flags, &chosen] { chosen = [flags] { return RunCheckpointList(*flags); }; });
   verb = ckpt->add_subcommand("verify", "Read everything back and compare checksums");
-  verb->add_option("FOLDER", flags->folder, "Folder of a run (its newest checkpoint) or of a checkpoint")->required();
+  verb->add_option("FOLDER", flags->folder,
+                   "Folder of a run (its newest checkpoint) or of a checkpoint")
+      ->required();
   verb->callback([flags, &chosen] { chosen = [flags] { return RunCheckpointVerify(*flags); }; });
 }
 

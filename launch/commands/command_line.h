@@ -4,7 +4,8 @@
 
 namespace cadmus {
 
-// The exit code of the program. Wrong usage prints what is wrong and returns 2; failures are thrown.
+// The exit code of the program. Wrong usage prints what is wrong and returns 2; failures are
+// thrown.
 int RunCommandLine(int argc, char** argv);
 
 }  // namespace cadmus

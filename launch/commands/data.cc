@@ -9,6 +9,7 @@
 #include <iterator>
 #include <thread>
 
+#include "kernels/base/error.h"
 #include "kernels/base/log.h"
 #include "runtime/data/build_dataset.h"
 #include "runtime/data/text_corpus.h"
@@ -23,8 +24,9 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
 }
 
 void LogCorpus(const CorpusCounts& counts) {
-  LogInfo(StrCat("read ", counts.num_documents, " documents, ", counts.text_bytes, " bytes; skipped ",
-                 counts.skipped_binary, " binary and ", counts.skipped_empty, " empty files"));
+  LogInfo(StrCat("read ", counts.num_documents, " documents, ", counts.text_bytes,
+                 " bytes; skipped ", counts.skipped_binary, " binary and ", counts.skipped_empty,
+                 " empty files"));
 }
 
 std::string ReadStdin() {
@@ -43,13 +45,14 @@ int RunDataBuild(const DataBuildFlags& flags) {
   const TextCorpus corpus(flags.text);
   const BuildDatasetResult result = BuildDataset(
       corpus, {.prefix = flags.out,
-               .encode = [&](std::string_view text, std::vector<int32_t>& ids) { tokenizer.Encode(text, ids); },
+               .encode = [&](std::string_view text,
+                             std::vector<int32_t>& ids) { tokenizer.Encode(text, ids); },
                .tokenizer_hash = tokenizer.content_hash(),
                .vocab_size = tokenizer.vocab_size(),
                .end_of_text_id = *tokenizer.end_of_text()});
   LogCorpus(result.corpus);
-  LogInfo(StrCat("wrote ", result.sidecar.num_tokens, " tokens to ", flags.out, ".bin, .idx and .meta.json in ",
-                 SecondsSince(start), " s"));
+  LogInfo(StrCat("wrote ", result.sidecar.num_tokens, " tokens to ", flags.out,
+                 ".bin, .idx and .meta.json in ", SecondsSince(start), " s"));
   return 0;
 }
 
@@ -63,7 +66,8 @@ int RunTokenizerTrain(const TokenizerTrainFlags& flags) {
                [&] { return reader.Next(); });
   LogCorpus(reader.counts());
   SaveTokenizer(tokenizer, flags.out);
-  LogInfo(StrCat("wrote ", tokenizer.vocab_size(), " tokens to ", flags.out, " in ", SecondsSince(start), " s"));
+  LogInfo(StrCat("wrote ", tokenizer.vocab_size(), " tokens to ", flags.out, " in ",
+                 SecondsSince(start), " s"));
   return 0;
 }
 
@@ -81,7 +85,8 @@ int RunTokenizerDecode(const TokenizerCodeFlags& flags) {
   int32_t id = 0;
   while (std::cin >> id) ids.push_back(id);
   if (!std::cin.eof()) {
-    throw Error(Kind::kData, StrCat("token ", ids.size() + 1, " on stdin is not a number; write ids with spaces between"));
+    throw Error(Kind::kData, StrCat("token ", ids.size() + 1,
+                                    " on stdin is not a number; write ids with spaces between"));
   }
   std::cout << tokenizer.Decode(ids);
   return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SignalListener: a thread that turns signals into requests. SIGTERM, SIGUSR1, SIGINT: set a flag that asks the run to
-// save and stop; the second SIGTERM or SIGINT ends the process at once. SIGUSR2: calls `dump`.
+// SignalListener: a thread that turns signals into requests. SIGTERM, SIGUSR1, SIGINT: set a flag
+// that asks the run to save and stop; the second SIGTERM or SIGINT ends the process at once.
+// SIGUSR2: calls `dump`.
 #pragma once
 
 #include <atomic>
@@ -11,7 +12,8 @@ namespace cadmus {
 
 class SignalListener {
  public:
-  // Blocks these signals in the calling thread and so in all threads that it starts later: make it first.
+  // Blocks these signals in the calling thread and so in all threads that it starts later: make it
+  // first.
   SignalListener();
   SignalListener(const SignalListener&) = delete;
   SignalListener& operator=(const SignalListener&) = delete;

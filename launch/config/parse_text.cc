@@ -122,24 +122,14 @@ class MistakeFinder {
     name_place_ = token.place;
     field_ = type == nullptr ? nullptr : type->FindFieldByName(token.text);
     expect_ = Expect::kColonOrValue;
-    if (type != nullptr && field_ == nullptr && !IsGroupName(*type, token.text)) {
+    if (type != nullptr && field_ == nullptr) {
       return Mistake{token.place, NoSuchField(*type, token.text)};
     }
     return std::nullopt;
   }
 
-  // Groups are written by the name of their type.
-  static bool IsGroupName(const Descriptor& type, const std::string& name) {
-    for (int i = 0; i < type.field_count(); ++i) {
-      const FieldDescriptor* field = type.field(i);
-      if (field->type() == FieldDescriptor::TYPE_GROUP && field->message_type()->name() == name) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   std::optional<Mistake> FollowValue(const TextToken& token) {
+    if (in_list()) field_ = open_.back().field;
     if (IsOneOf(token, "{<")) {
       open_.push_back({.type = field_ == nullptr ? nullptr : field_->message_type()});
       expect_ = Expect::kName;
@@ -150,7 +140,6 @@ class MistakeFinder {
       expect_ = Expect::kValue;
       return std::nullopt;
     }
-    if (in_list()) field_ = open_.back().field;
     if (IsOneOf(token, "]")) {
       if (in_list()) open_.pop_back();
       expect_ = Expect::kName;

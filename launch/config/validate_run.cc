@@ -22,38 +22,51 @@ void ValidateNames(const RunConfig& config) {
   Require(!config.name().empty(), "name is missing; a run is kept in output_dir/name");
   Require(config.name() != "." && config.name() != ".." &&
               std::all_of(config.name().begin(), config.name().end(),
-                          [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; }),
+                          [](unsigned char c) {
+                            return std::isalnum(c) || c == '-' || c == '_' || c == '.';
+                          }),
           StrCat("name is \"", config.name(), "\"; use letters, digits, '-', '_' and '.'"));
-  Require(config.has_model() && config.model().has_llama(), "model is missing; the family in this version is llama");
-  Require(!config.data().path().empty(), "data.path is missing; build a data set with `cadmus data build`");
+  Require(config.has_model() && config.model().has_llama(),
+          "model is missing; the family in this version is llama");
+  Require(!config.data().path().empty(),
+          "data.path is missing; build a data set with `cadmus data build`");
 }
 
 void ValidateSizes(const RunConfig& config) {
   const LlamaShape shape = MakeLlamaShape(config.model().llama());
-  Require(config.data().sequence_length() > 0, "data.sequence_length is missing or not positive; set it");
+  Require(config.data().sequence_length() > 0,
+          "data.sequence_length is missing or not positive; set it");
   Require(config.data().sequence_length() <= shape.max_positions,
           StrCat("data.sequence_length = ", config.data().sequence_length(),
-                 " is longer than the model: model.llama.max_position_embeddings = ", shape.max_positions));
+                 " is longer than the model: model.llama.max_position_embeddings = ",
+                 shape.max_positions));
   Require(config.train().steps() > 0, "train.steps is missing or not positive; set it");
   Require(config.train().micro_batch_size() > 0, "train.micro_batch_size must be positive");
-  Require(config.train().global_batch_size() > 0, "train.global_batch_size is missing or not positive; set it");
+  Require(config.train().global_batch_size() > 0,
+          "train.global_batch_size is missing or not positive; set it");
   Require(config.train().bucket_mib() > 0, "train.bucket_mib must be positive");
   Require(config.device().memory_gib() > 0 && config.device().memory_gib() <= 1 << 20,
           "device.memory_gib must be positive");
-  Require(config.device().threads() >= 0 && config.device().threads() <= 1024, "device.threads must be in [0, 1024]");
+  Require(config.device().threads() >= 0 && config.device().threads() <= 1024,
+          "device.threads must be in [0, 1024]");
   Require(config.device().peak_tflops() >= 0, "device.peak_tflops must not be negative");
-  Require(config.communication().time_limit_seconds() > 0, "communication.time_limit_seconds must be positive");
-  Require(config.checkpoint().interval_steps() >= 0, "checkpoint.interval_steps must not be negative");
+  Require(config.communication().time_limit_seconds() > 0,
+          "communication.time_limit_seconds must be positive");
+  Require(config.checkpoint().interval_steps() >= 0,
+          "checkpoint.interval_steps must not be negative");
   Require(config.checkpoint().keep_last() >= 1, "checkpoint.keep_last must be at least 1");
 }
 
 void ValidateOptimizer(const OptimizerConfig& optimizer, int64_t steps) {
-  Require(optimizer.lr() >= 0 && std::isfinite(optimizer.lr()), "optimizer.lr must be finite and not negative");
+  Require(optimizer.lr() >= 0 && std::isfinite(optimizer.lr()),
+          "optimizer.lr must be finite and not negative");
   Require(optimizer.min_lr() >= 0 && optimizer.min_lr() <= optimizer.lr(),
           "optimizer.min_lr must be between 0 and optimizer.lr");
   Require(optimizer.warmup_steps() >= 0 && optimizer.warmup_steps() <= steps,
-          StrCat("optimizer.warmup_steps = ", optimizer.warmup_steps(), " must be between 0 and train.steps = ", steps));
-  Require(optimizer.beta1() >= 0 && optimizer.beta1() < 1 && optimizer.beta2() >= 0 && optimizer.beta2() < 1,
+          StrCat("optimizer.warmup_steps = ", optimizer.warmup_steps(),
+                 " must be between 0 and train.steps = ", steps));
+  Require(optimizer.beta1() >= 0 && optimizer.beta1() < 1 && optimizer.beta2() >= 0 &&
+              optimizer.beta2() < 1,
           "optimizer.beta1 and beta2 must be in [0, 1)");
   Require(optimizer.epsilon() > 0, "optimizer.epsilon must be positive");
   Require(optimizer.weight_decay() >= 0 && optimizer.clip_norm() >= 0,
@@ -72,15 +85,18 @@ void ValidateLayout(const RunConfig& config, int world_size) {
                                                                    {"ep", sizes.ep},
                                                                    {"etp", sizes.etp}}};
   for (const auto& [axis, size] : unsupported) {
-    Require(size == 1, StrCat("parallel.", axis, " = ", size,
-                              " is not supported yet; this version splits work along dp_replicate only"));
+    Require(size == 1,
+            StrCat("parallel.", axis, " = ", size,
+                   " is not supported yet; this version splits work along dp_replicate only"));
   }
   const int64_t unit = config.train().micro_batch_size() * sizes.dp_replicate;
   const int64_t global = config.train().global_batch_size();
   Require(global % unit == 0,
-          StrCat("train.global_batch_size = ", global, " is not a multiple of micro_batch_size × dp_replicate = ",
-                 config.train().micro_batch_size(), " × ", sizes.dp_replicate, "; the nearest that are: ",
-                 std::max<int64_t>(unit, global / unit * unit), " and ", (global / unit + 1) * unit));
+          StrCat("train.global_batch_size = ", global,
+                 " is not a multiple of micro_batch_size × dp_replicate = ",
+                 config.train().micro_batch_size(), " × ", sizes.dp_replicate,
+                 "; the nearest that are: ", std::max<int64_t>(unit, global / unit * unit), " and ",
+                 (global / unit + 1) * unit));
 }
 
 }  // namespace

@@ -31,8 +31,9 @@ void RequireSameRun(const RunConfig& stored, const RunConfig& asked) {
   std::string differences;
   differencer.ReportDifferencesToString(&differences);
   if (differencer.Compare(Essence(stored), Essence(asked))) return;
-  throw Error(Kind::kConfig, StrCat("the run ", asked.name(), " exists and was started with another config:\n",
-                                    differences, "give this one another name, or restore these fields"));
+  throw Error(Kind::kConfig,
+              StrCat("the run ", asked.name(), " exists and was started with another config:\n",
+                     differences, "give this one another name, or restore these fields"));
 }
 
 }  // namespace cadmus

@@ -6,9 +6,9 @@ namespace cadmus {
 
 class RunConfig;
 
-// The number of steps, the layout, micro-batches, the device, paths and the keeping of checkpoints may change. Whatever
-// decides the numbers may not: model, precision, optimizer, seed, global batch, sequences.
-// Throws kConfig naming the fields that differ, with both values.
+// The number of steps, the layout, micro-batches, the device, paths and the keeping of checkpoints
+// may change. Whatever decides the numbers may not: model, precision, optimizer, seed, global
+// batch, sequences. Throws kConfig naming the fields that differ, with both values.
 void RequireSameRun(const RunConfig& stored, const RunConfig& asked);
 
 }  // namespace cadmus

@@ -56,10 +56,11 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
   store_->Initialize(config.train().seed(), *compute_);
   gradients_ = std::make_unique<GradientBuckets>(
       store_->parameters(), precision, *data_parallel_, *compute_, *communication_,
-      GradientBucketsOptions{.bucket_bytes = static_cast<int64_t>(config.train().bucket_mib() * (1 << 20)),
-                             .overlap = config.train().overlap_reduction() ? Overlap::kOn : Overlap::kOff});
-  optimizer_ = std::make_unique<AdamWOptimizer>(store_->parameters(), MakeAdamWOptions(config.optimizer()), precision,
-                                                *compute_);
+      GradientBucketsOptions{
+          .bucket_bytes = static_cast<int64_t>(config.train().bucket_mib() * (1 << 20)),
+          .overlap = config.train().overlap_reduction() ? Overlap::kOn : Overlap::kOff});
+  optimizer_ = std::make_unique<AdamWOptimizer>(
+      store_->parameters(), MakeAdamWOptions(config.optimizer()), precision, *compute_);
   step_ = std::make_unique<TrainStep>(TrainStepParts{.stage = model_->stage(),
                                                      .gradients = *gradients_,
                                                      .optimizer = *optimizer_,
@@ -76,7 +77,8 @@ std::vector<StateEntry> TrainingJob::StateEntries() const {
   std::vector<int64_t> bytes;
   for (const StateEntry& entry : entries) bytes.push_back(entry.local.num_bytes());
   const std::vector<int> owners = BalancedOwners(bytes, data_parallel_->size());
-  for (size_t i = 0; i < entries.size(); ++i) entries[i].is_writer = owners[i] == data_parallel_->rank();
+  for (size_t i = 0; i < entries.size(); ++i)
+    entries[i].is_writer = owners[i] == data_parallel_->rank();
   return entries;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// TrainingJob: one rank's objects of a training run, built from a validated config on any device and communicator: groups,
-// streams, model, gradients, optimizer, step. The same code trains on a cpu and is recorded on the sim device.
+// TrainingJob: one rank's objects of a training run, built from a validated config on any device
+// and communicator: groups, streams, model, gradients, optimizer, step. The same code trains on a
+// cpu and is recorded on the sim device.
 #pragma once
 
 #include <memory>
@@ -20,8 +21,9 @@ class RunConfig;
 
 class TrainingJob {
  public:
-  // Collective over `world`, whose groups are made before the model takes memory. The weights have their first values
-  // afterwards. Throws kConfig as ValidateRun does. Device and world must outlive the job.
+  // Collective over `world`, whose groups are made before the model takes memory. The weights have
+  // their first values afterwards. Throws kConfig as ValidateRun does. Device and world must
+  // outlive the job.
   TrainingJob(const RunConfig& config, Device& device, Communicator& world);
 
   // How this rank reads its part of every global batch.

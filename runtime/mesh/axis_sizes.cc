@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/mesh/axis_sizes.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <span>

@@ -6,6 +6,7 @@
 //   MeshGroup zero = mesh.GroupOf(rank, kZeroAxes);   // my group: my index and the members
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>

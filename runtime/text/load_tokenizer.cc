@@ -15,6 +15,7 @@
 #include "kernels/base/file.h"
 #include "runtime/text/byte_alphabet.h"
 #include "runtime/text/tokenizer_json.h"
+#include "runtime/text/utf8.h"
 
 namespace cadmus {
 namespace {
@@ -29,8 +30,9 @@ std::string Describe(element value) {
   if (value["type"].get(type) == simdjson::SUCCESS) return std::string(type);
   constexpr size_t kMaxSize = 60;
   std::string text = simdjson::minify(value);
-  if (text.size() > kMaxSize) text = text.substr(0, kMaxSize) + "…";
-  return text;
+  if (text.size() <= kMaxSize) return text;
+  text.resize(kMaxSize);
+  return text.substr(0, ValidUtf8Prefix(text)) + "…";
 }
 
 Error WrongValue(std::string_view field, element value, std::string_view expected) {
@@ -271,7 +273,6 @@ std::vector<Merge> ReadMerges(const Fields& model, const Ids& ids) {
 }
 
 void CheckModelOptions(const Fields& model) {
-  if (model.Find("type")) model.RequireString("type", "BPE");  // old files leave it out
   model.RequireNull("dropout");
   model.RequireNullOrEmpty("continuing_subword_prefix");
   model.RequireNullOrEmpty("end_of_word_suffix");
@@ -297,8 +298,9 @@ TokenizerParts ReadParts(element root) {
     throw WrongValue("decoder", decoder, "ByteLevel");
   }
   const auto model_value = file.Get<element>("model", "an object");
-  if (std::string_view type; model_value["type"].get(type) == simdjson::SUCCESS && type != "BPE") {
-    throw WrongValue("model.type", model_value, "BPE");
+  element type;  // old files lack it
+  if (model_value["type"].get(type) == simdjson::SUCCESS && !HasType(model_value, "BPE")) {
+    throw WrongValue("model.type", type, "BPE");
   }
   const Fields model(
       model_value, "model",
@@ -313,7 +315,7 @@ TokenizerParts ReadParts(element root) {
   const std::vector<NamedAddedToken> added = ReadAddedTokens(file);
   for (const auto& [name, id, special] : added) {
     // Some files list added tokens in the vocabulary as well.
-    const auto [known, is_new] = ids.emplace(name, id);
+    const auto known = ids.emplace(name, id).first;
     if (known->second != id) {
       throw Error(Kind::kData, StrCat("added_tokens: \"", name, "\" has the id ", id,
                                       ", but the id ", known->second, " elsewhere in the file"));

@@ -67,13 +67,13 @@ StepResult TrainStep::Run(const StepBatch& batch, StopRequest stop) {
 void TrainStep::Optimize() {
   Stream& compute = parts_.compute;
   Stream& communication = parts_.communication;
-  if (parts_.data_parallel.size() > 1) {
+  const bool reduces = parts_.data_parallel.size() > 1;
+  if (reduces) {
     compute.Record(*totals_ready_);
     communication.Wait(*totals_ready_);
     parts_.data_parallel.AllReduce({.buffer = totals_, .site = "loss and stop requests"},
                                    communication);
     communication.Record(*totals_reduced_);
-    compute.Wait(*totals_reduced_);
   }
   parts_.gradients.SquaredNorm(squared_norm_);
   ClipFactor({.squared_norm = squared_norm_,
@@ -83,6 +83,8 @@ void TrainStep::Optimize() {
              compute);
   parts_.optimizer.Step(inputs_.scalars(), compute);
 
+  // Behind the buckets on the communication stream, so awaited last.
+  if (reduces) compute.Wait(*totals_reduced_);
   loss_sum_.Fetch(totals_.view().Slice(0, 0, 1), compute);
   stop_count_.Fetch(totals_.view().Slice(0, 1, 2), compute);
   gradient_norm_.Fetch(norm_, compute);

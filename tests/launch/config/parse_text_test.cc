@@ -158,7 +158,7 @@ TEST(ParseText, CorruptTextIsReadOrRefusedInWords) {
   const std::string characters = "{}<>[]:,-'\"#\n\t ax19._\\";
   Random random(9);
   int num_refused = 0;
-  for (int trial = 0; trial < 20000; ++trial) {
+  for (int trial = 0; trial < 4000; ++trial) {
     std::string corrupt = text;
     const int num_changes = 1 + random.Below(3);
     for (int i = 0; i < num_changes; ++i) {
@@ -175,7 +175,7 @@ TEST(ParseText, CorruptTextIsReadOrRefusedInWords) {
       ASSERT_THAT(error.message(), StartsWith("run.textproto:")) << corrupt;
     }
   }
-  EXPECT_GT(num_refused, 10000);
+  EXPECT_GT(num_refused, 2000);
 }
 
 TEST(ParseText, MissingRequiredFieldsAreLeftToTheCaller) {

@@ -3,8 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
+#include <cstddef>
 #include <cstdlib>
+#include <ctime>
 #include <new>
 
 #include "runtime/mesh/mesh.h"
@@ -58,6 +59,13 @@ std::vector<MeshGroup> OwnGroups(const Mesh& mesh, int rank) {
   return groups;
 }
 
+// The bar is the product's; a build without optimisation, as for sanitizers, is ten times as slow.
+#ifdef __OPTIMIZE__
+constexpr double kMillisecondsAllowed = 50;
+#else
+constexpr double kMillisecondsAllowed = 500;
+#endif
+
 struct Cost {
   double milliseconds;
   int64_t bytes;
@@ -66,19 +74,18 @@ struct Cost {
 Cost CostOfOwnGroups(std::span<const int> placement) {
   const int64_t before = live_bytes;
   peak_bytes = before;
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // processor time, whatever else the machine does
   {
     const Mesh mesh(kSizes, kWorld, placement);
     EXPECT_EQ(OwnGroups(mesh, kWorld - 1).size(), 15u);
   }
-  const std::chrono::duration<double, std::milli> elapsed =
-      std::chrono::steady_clock::now() - start;
-  return {.milliseconds = elapsed.count(), .bytes = peak_bytes - before};
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  return {.milliseconds = seconds * 1000, .bytes = peak_bytes - before};
 }
 
 TEST(MeshScale, MeshAndOwnGroupsOf131072RanksAreQuickAndSmall) {
   const Cost cost = CostOfOwnGroups({});
-  EXPECT_LT(cost.milliseconds, 50);
+  EXPECT_LT(cost.milliseconds, kMillisecondsAllowed);
   EXPECT_LT(cost.bytes, 1'000'000);
   RecordProperty("microseconds", static_cast<int>(cost.milliseconds * 1000));
   RecordProperty("bytes", static_cast<int>(cost.bytes));
@@ -88,7 +95,7 @@ TEST(MeshScale, MeshOf131072PermutedRanksIsQuickAndSmall) {
   Random random(4);
   const std::vector<int> placement = RandomPermutation(random, kWorld);
   const Cost cost = CostOfOwnGroups(placement);
-  EXPECT_LT(cost.milliseconds, 50);
+  EXPECT_LT(cost.milliseconds, kMillisecondsAllowed);
   EXPECT_LT(cost.bytes, 1'000'000);
   RecordProperty("microseconds", static_cast<int>(cost.milliseconds * 1000));
   RecordProperty("bytes", static_cast<int>(cost.bytes));

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectives/local/local_transport.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/base/error.h"
+
+namespace cadmus {
+
+void LocalTransport::Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) {
+  Mailbox::Offer offer;
+  offer.tag = tag;
+  offer.bytes = bytes;
+  offer.message = message;
+  if (bytes <= Mailbox::kCopiedBytes) {
+    std::memcpy(offer.copy.data(), data, static_cast<size_t>(bytes));
+    copied_.push_back(message);
+  } else {
+    offer.data = data;
+  }
+  Mailbox& box = mailboxes_.box(rank_, peer);
+  {
+    std::lock_guard lock(box.mutex);
+    box.offers.push_back(offer);
+  }
+  Doorbell& doorbell = mailboxes_.doorbell(peer);
+  std::lock_guard lock(doorbell.mutex);
+  ++doorbell.num_rings;
+  doorbell.rung.notify_one();
+}
+
+void LocalTransport::Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) {
+  receives_.push_back({peer, tag, data, bytes, message});
+}
+
+bool LocalTransport::TryReceive(const PostedReceive& receive) {
+  Mailbox& box = mailboxes_.box(receive.peer, rank_);
+  std::lock_guard lock(box.mutex);
+  const auto offer = std::find_if(box.offers.begin(), box.offers.end(),
+                                  [&](const auto& o) { return o.tag == receive.tag; });
+  if (offer == box.offers.end()) return false;
+  CADMUS_CHECK(offer->bytes == receive.bytes,
+               StrCat("a message of ", offer->bytes, " bytes from rank ", receive.peer,
+                      " where ", receive.bytes, " were announced"));
+  std::memcpy(receive.data, offer->data == nullptr ? offer->copy.data() : offer->data,
+              static_cast<size_t>(offer->bytes));
+  if (offer->data != nullptr) {
+    // Reported before the mailbox is unlocked: after Cancel no report can arrive late.
+    Doorbell& doorbell = mailboxes_.doorbell(receive.peer);
+    std::lock_guard bell_lock(doorbell.mutex);
+    doorbell.taken.push_back(offer->message);
+    ++doorbell.num_rings;
+    doorbell.rung.notify_one();
+  }
+  box.offers.erase(offer);
+  return true;
+}
+
+void LocalTransport::Progress(Clock::time_point deadline, std::vector<int>& done) {
+  std::unique_lock lock(doorbell_.mutex);
+  while (true) {
+    const uint64_t rings_seen = doorbell_.num_rings;
+    done.insert(done.end(), doorbell_.taken.begin(), doorbell_.taken.end());
+    doorbell_.taken.clear();
+    lock.unlock();
+    done.insert(done.end(), copied_.begin(), copied_.end());
+    copied_.clear();
+    std::erase_if(receives_, [&](const PostedReceive& receive) {
+      if (!TryReceive(receive)) return false;
+      done.push_back(receive.message);
+      return true;
+    });
+    if (!done.empty()) return;
+    lock.lock();
+    const bool woken = doorbell_.rung.wait_until(
+        lock, deadline, [&] { return doorbell_.num_rings != rings_seen; });
+    // The caller looks at revocations.
+    if (!woken || !doorbell_.revoked.empty() || !doorbell_.stopped.empty()) return;
+  }
+}
+
+void LocalTransport::Cancel() noexcept {
+  receives_.clear();
+  copied_.clear();
+  for (int peer = 0; peer < mailboxes_.size; ++peer) {
+    Mailbox& box = mailboxes_.box(rank_, peer);
+    std::lock_guard lock(box.mutex);
+    // Copied ones stay: they may be what tells the peer that this rank is in another call.
+    std::erase_if(box.offers, [](const Mailbox::Offer& offer) { return offer.data != nullptr; });
+  }
+  std::lock_guard lock(doorbell_.mutex);
+  doorbell_.taken.clear();
+}
+
+void LocalTransport::Revoke(int64_t context, std::span<const int> ranks,
+                            const std::string& reason) {
+  for (int rank : ranks) {
+    Doorbell& doorbell = mailboxes_.doorbell(rank);
+    std::lock_guard lock(doorbell.mutex);
+    doorbell.revoked.emplace_back(context, reason);
+    ++doorbell.num_rings;
+    doorbell.rung.notify_one();
+  }
+}
+
+std::optional<std::string> LocalTransport::RevokedBecause(int64_t context) const {
+  std::lock_guard lock(doorbell_.mutex);
+  if (!doorbell_.stopped.empty()) return doorbell_.stopped;
+  for (const auto& [revoked, reason] : doorbell_.revoked) {
+    if (revoked == context) return reason;
+  }
+  return std::nullopt;
+}
+
+}  // namespace cadmus

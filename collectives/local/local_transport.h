@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// LocalTransport: the Transport of one rank of a LocalWorld, over the world's mailboxes.
+#pragma once
+
+#include <limits>
+#include <vector>
+
+#include "collectives/local/mailboxes.h"
+#include "collectives/ordered/transport.h"
+
+namespace cadmus {
+
+class LocalTransport final : public Transport {
+ public:
+  LocalTransport(Mailboxes& mailboxes, int rank)
+      : mailboxes_(mailboxes), doorbell_(mailboxes.doorbell(rank)), rank_(rank) {}
+
+  void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) override;
+  void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) override;
+  void Progress(Clock::time_point deadline, std::vector<int>& done) override;
+  void Cancel() noexcept override;
+  int64_t max_tag() const override { return std::numeric_limits<int64_t>::max(); }
+  void Revoke(int64_t context, std::span<const int> ranks, const std::string& reason) override;
+  std::optional<std::string> RevokedBecause(int64_t context) const override;
+  void RequireRevoke() const override {}
+
+ private:
+  struct PostedReceive {
+    int peer;
+    int64_t tag;
+    void* data;
+    int64_t bytes;
+    int message;
+  };
+
+  bool TryReceive(const PostedReceive& receive);
+
+  Mailboxes& mailboxes_;
+  Doorbell& doorbell_;
+  int rank_;
+  std::vector<PostedReceive> receives_;
+  std::vector<int> copied_;  // short messages sent: complete at once
+};
+
+}  // namespace cadmus

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectives/mpi/mpi_transport.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "collectives/mpi/mpi_check.h"
+
+namespace cadmus {
+namespace {
+
+// Polling gives the core away at first and then naps, since ranks may outnumber cores. The naps are
+// short against a message of some size and long against a time slice.
+constexpr int kYields = 100;
+constexpr std::chrono::microseconds kFirstNap(20);
+constexpr std::chrono::microseconds kLongestNap(200);
+
+}  // namespace
+
+void MpiTransport::Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  CADMUS_MPI_CHECK(MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, peer, static_cast<int>(tag),
+                             MPI_COMM_WORLD, &request));
+  requests_.push_back(request);
+  posted_.push_back({.message = message, .peer = peer, .receive_bytes = -1});
+}
+
+void MpiTransport::Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  CADMUS_MPI_CHECK(MPI_Irecv(data, static_cast<int>(bytes), MPI_BYTE, peer, static_cast<int>(tag),
+                             MPI_COMM_WORLD, &request));
+  requests_.push_back(request);
+  posted_.push_back({.message = message, .peer = peer, .receive_bytes = bytes});
+}
+
+void MpiTransport::Progress(Clock::time_point deadline, std::vector<int>& done) {
+  std::chrono::microseconds nap = kFirstNap;
+  for (int polls = 0; !Test(done); ++polls) {
+    if (polls < kYields) {
+      std::this_thread::yield();
+    } else {
+      if (Clock::now() >= deadline) return;
+      std::this_thread::sleep_for(nap);
+      nap = std::min(2 * nap, kLongestNap);
+    }
+  }
+}
+
+// True if something has completed.
+bool MpiTransport::Test(std::vector<int>& done) {
+  const auto count = static_cast<int>(requests_.size());
+  completed_.resize(requests_.size());
+  statuses_.resize(requests_.size());
+  int num_completed = 0;
+  const int code = MPI_Testsome(count, requests_.data(), &num_completed, completed_.data(),
+                                statuses_.data());
+  if (code != MPI_ERR_IN_STATUS) CADMUS_MPI_CHECK(code);
+  if (num_completed == MPI_UNDEFINED || num_completed == 0) return false;
+  for (int i = 0; i < num_completed; ++i) {
+    const Posted& posted = posted_[static_cast<size_t>(completed_[static_cast<size_t>(i)])];
+    MPI_Status& status = statuses_[static_cast<size_t>(i)];
+    const char* verb = posted.receive_bytes < 0 ? "sending to rank " : "receiving from rank ";
+    if (code == MPI_ERR_IN_STATUS && status.MPI_ERROR != MPI_SUCCESS) {
+      throw Error(Kind::kCommunication,
+                  StrCat(verb, posted.peer, ": ", MpiErrorInWords(status.MPI_ERROR)));
+    }
+    if (posted.receive_bytes >= 0) {
+      int bytes = 0;
+      CADMUS_MPI_CHECK(MPI_Get_count(&status, MPI_BYTE, &bytes));
+      CADMUS_CHECK(bytes == posted.receive_bytes,
+                   StrCat("a message of ", bytes, " bytes from rank ", posted.peer, " where ",
+                          posted.receive_bytes, " were announced"));
+    }
+    done.push_back(posted.message);
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < requests_.size(); ++i) {
+    if (requests_[i] == MPI_REQUEST_NULL) continue;
+    requests_[kept] = requests_[i];
+    posted_[kept] = posted_[i];
+    ++kept;
+  }
+  requests_.resize(kept);
+  posted_.resize(kept);
+  return true;
+}
+
+void MpiTransport::Cancel() noexcept {
+  // What no peer has answered can be taken back; a transfer in progress cannot, and is left to MPI:
+  // the group has failed, and the device's memory stays mapped.
+  for (size_t i = 0; i < requests_.size(); ++i) {
+    if (requests_[i] == MPI_REQUEST_NULL) continue;
+    if (posted_[i].receive_bytes >= 0) MPI_Cancel(&requests_[i]);
+    int done = 0;
+    MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
+    if (!done) MPI_Request_free(&requests_[i]);
+  }
+  requests_.clear();
+  posted_.clear();
+}
+
+int64_t MpiTransport::max_tag() const {
+  void* value = nullptr;
+  int found = 0;
+  CADMUS_MPI_CHECK(MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &value, &found));
+  return found ? *static_cast<const int*>(value) : 32767;  // which the standard promises
+}
+
+void MpiTransport::RequireRevoke() const {
+  throw Error(Kind::kCommunication,
+              "Open MPI 4.1 can neither revoke nor rebuild a group: restart the job from its last "
+              "checkpoint");
+}
+
+void MpiTransport::Revoke(int64_t, std::span<const int>, const std::string&) { RequireRevoke(); }
+
+}  // namespace cadmus

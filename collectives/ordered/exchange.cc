@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectives/ordered/exchange.h"
+
+#include <algorithm>
+
+#include "kernels/base/error.h"
+
+namespace cadmus {
+namespace {
+
+constexpr int64_t kHeaderLane = 0;
+constexpr int64_t kPayloadLane = 1;
+constexpr int64_t kNumLanes = 2;
+
+// After a stop of this very process all deadlines may have passed while the answers lie ready.
+constexpr std::chrono::milliseconds kShortestWait(10);
+
+CallInfo InfoOf(const CallHeader& header) {
+  return {.op = header.op,
+          .sequence = header.sequence,
+          .bytes = header.bytes,
+          .dtype = header.dtype,
+          .site = header.site.data()};
+}
+
+std::string DescribeHeader(const CallHeader& header) {
+  std::string text = Describe(InfoOf(header));
+  if (header.root >= 0) text += StrCat(" from rank ", header.root);
+  return text;
+}
+
+}  // namespace
+
+CallHeader MakeHeader(const CallInfo& info) {
+  CallHeader header;
+  header.op = info.op;
+  header.dtype = info.dtype;
+  header.sequence = info.sequence;
+  header.bytes = info.bytes;
+  const size_t length = std::min(info.site.size(), header.site.size() - 1);
+  std::copy_n(info.site.data(), length, header.site.data());
+  return header;
+}
+
+void Exchange::BeginCall(const Membership& group, const CallInfo& info,
+                         std::chrono::milliseconds limit) {
+  CADMUS_CHECK(kNumLanes * (group.context + 1) <= transport_.max_tag(),
+               StrCat("group ", group.name, ": too many groups for the transport's tags"));
+  group_ = &group;
+  info_ = info;
+  watchdog_.Reset(group.size(), limit);
+  missing_world_ranks_.clear();
+  ThrowIfRevoked();
+}
+
+void Exchange::Send(int peer, const void* data, int64_t bytes, const CallHeader* header) {
+  Side side;
+  side.direction = Direction::kSend;
+  side.peer = peer;
+  side.data = static_cast<char*>(const_cast<void*>(data));
+  side.bytes = bytes;
+  Add(side, header);
+}
+
+void Exchange::Receive(int peer, void* data, int64_t bytes, const CallHeader* header) {
+  Side side;
+  side.direction = Direction::kReceive;
+  side.peer = peer;
+  side.data = static_cast<char*>(data);
+  side.bytes = bytes;
+  Add(side, header);
+}
+
+void Exchange::Add(const Side& side, const CallHeader* header) {
+  if (side.bytes == 0 && header == nullptr) return;
+  sides_.push_back(side);
+  if (header != nullptr) {
+    sides_.back().has_header = true;
+    sides_.back().header = *header;
+  }
+}
+
+void Exchange::RunRound() {
+  const Transport::Clock::time_point begin = Transport::Clock::now();
+  watchdog_.Begin(begin);
+  num_open_ = static_cast<int>(sides_.size());
+  for (int i = 0; i < static_cast<int>(sides_.size()); ++i) Post(i);
+  while (num_open_ > 0) {
+    Transport::Clock::time_point deadline = Transport::Clock::time_point::max();
+    for (const Side& side : sides_) {
+      if (side.messages_left > 0) deadline = std::min(deadline, watchdog_.Deadline(side.peer));
+    }
+    done_.clear();
+    transport_.Progress(std::max(deadline, Transport::Clock::now() + kShortestWait), done_);
+    ThrowIfRevoked();
+    const Transport::Clock::time_point now = Transport::Clock::now();
+    for (int index : done_) Complete(index, now);
+    if (done_.empty() && now >= deadline) ThrowExpired(begin, now);
+  }
+  sides_.clear();
+}
+
+void Exchange::Post(int index) {
+  Side& side = sides_[static_cast<size_t>(index)];
+  const int peer = group_->world_ranks[static_cast<size_t>(side.peer)];
+  const int64_t tag = kNumLanes * group_->context + kHeaderLane;
+  if (!side.has_header) {
+    PostPayload(index);
+  } else if (side.direction == Direction::kSend) {
+    side.messages_left = 1;
+    transport_.Send(peer, tag, &side.header, sizeof(CallHeader), index);
+    PostPayload(index);
+  } else {
+    side.messages_left = 1;  // the payload is awaited once the header is known to be right
+    transport_.Receive(peer, tag, &side.received, sizeof(CallHeader), index);
+  }
+}
+
+void Exchange::PostPayload(int index) {
+  Side& side = sides_[static_cast<size_t>(index)];
+  const int peer = group_->world_ranks[static_cast<size_t>(side.peer)];
+  const int64_t tag = kNumLanes * group_->context + kPayloadLane;
+  for (int64_t begin = 0; begin < side.bytes; begin += Transport::kMaxMessageBytes) {
+    const int64_t bytes = std::min(Transport::kMaxMessageBytes, side.bytes - begin);
+    ++side.messages_left;
+    if (side.direction == Direction::kSend) {
+      transport_.Send(peer, tag, side.data + begin, bytes, index);
+    } else {
+      transport_.Receive(peer, tag, side.data + begin, bytes, index);
+    }
+  }
+}
+
+void Exchange::Complete(int index, Transport::Clock::time_point now) {
+  Side& side = sides_[static_cast<size_t>(index)];
+  watchdog_.Progress(side.peer, now);
+  --side.messages_left;
+  if (side.has_header && side.direction == Direction::kReceive && !side.header_arrived) {
+    side.header_arrived = true;
+    CheckHeader(side);
+    PostPayload(index);
+  }
+  if (side.messages_left == 0) --num_open_;
+}
+
+void Exchange::CheckHeader(const Side& side) const {
+  const CallHeader& ours = side.header;
+  const CallHeader& theirs = side.received;
+  const bool same_sequence =
+      ours.sequence < 0 || theirs.sequence < 0 || ours.sequence == theirs.sequence;
+  if (ours.op == theirs.op && ours.dtype == theirs.dtype && ours.root == theirs.root &&
+      ours.bytes == theirs.bytes && ours.hash == theirs.hash && same_sequence) {
+    return;
+  }
+  const char* remedy =
+      ours.op == theirs.op && ours.hash != theirs.hash
+          ? "the ranks must name the same members in the same order"
+          : "all ranks of a group must issue the same calls in one order, with the same sizes and "
+            "dtypes";
+  throw Error(Kind::kCommunication,
+              StrCat("group ", group_->name, " (", group_->size(), " ranks): rank ", group_->rank,
+                     " is in ", Describe(info_), " and expects ", DescribeHeader(ours),
+                     " from rank ", side.peer, ", which is in ", DescribeHeader(theirs), "; ",
+                     remedy));
+}
+
+void Exchange::ThrowIfRevoked() const {
+  const std::optional<std::string> reason = transport_.RevokedBecause(group_->context);
+  if (!reason) return;
+  throw Error(Kind::kCommunication, StrCat("group ", group_->name, " (", group_->size(),
+                                           " ranks), ", Describe(info_), " at rank ",
+                                           group_->rank, ": revoked: ", *reason));
+}
+
+void Exchange::ThrowExpired(Transport::Clock::time_point begin, Transport::Clock::time_point now) {
+  missing_ranks_.clear();
+  for (const Side& side : sides_) {
+    if (side.messages_left > 0 && watchdog_.Deadline(side.peer) <= now) {
+      missing_ranks_.push_back(side.peer);
+    }
+  }
+  std::sort(missing_ranks_.begin(), missing_ranks_.end());
+  missing_ranks_.erase(std::unique(missing_ranks_.begin(), missing_ranks_.end()),
+                       missing_ranks_.end());
+  for (int rank : missing_ranks_) {
+    missing_world_ranks_.push_back(group_->world_ranks[static_cast<size_t>(rank)]);
+  }
+  throw Error(Kind::kCommunication, Describe(ExpiredWait{.call = info_,
+                                                         .rank = group_->rank,
+                                                         .missing_ranks = missing_ranks_,
+                                                         .members = group_->world_ranks,
+                                                         .waited = now - begin,
+                                                         .limit = watchdog_.limit()}));
+}
+
+void Exchange::Abandon() noexcept {
+  transport_.Cancel();
+  sides_.clear();
+}
+
+}  // namespace cadmus

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exchange: rounds of messages between this rank and the others of a group, with a limit on every
+// wait. Each call announces itself to the peers that it talks to, so that ranks that issue
+// different calls are named at once, and no byte of another call ever reaches a buffer.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "collectives/ordered/transport.h"
+#include "collectives/recorder/recorder.h"
+#include "collectives/watchdog/watchdog.h"
+
+namespace cadmus {
+
+// This rank's place in a group.
+struct Membership {
+  std::string name;
+  int64_t context = 0;  // tells the group's messages from those of other groups of the same ranks
+  std::vector<int> world_ranks;  // of each rank of the group
+  int rank = 0;
+
+  int size() const { return static_cast<int>(world_ranks.size()); }
+};
+
+// What a rank tells a peer of the call that it is in.
+struct CallHeader {
+  CollectiveOp op = CollectiveOp::kBarrier;
+  DType dtype = DType::kNone;
+  int32_t root = -1;
+  int64_t sequence = -1;  // -1: not of all ranks, so not compared
+  int64_t bytes = 0;
+  uint64_t hash = 0;  // of what else must agree
+  std::array<char, 32> site = {};
+};
+CallHeader MakeHeader(const CallInfo& info);
+
+class Exchange {
+ public:
+  explicit Exchange(Transport& transport) : transport_(transport) {}
+
+  // The call that the following rounds belong to. The group must outlive it.
+  void BeginCall(const Membership& group, const CallInfo& info, std::chrono::milliseconds limit);
+
+  // Add to the next round; `peer` is a rank of the group. With a header, the call is announced to
+  // `peer` or expected from it; every call begins so with each peer that it talks to.
+  void Send(int peer, const void* data, int64_t bytes, const CallHeader* header = nullptr);
+  void Receive(int peer, void* data, int64_t bytes, const CallHeader* header = nullptr);
+
+  // Does what was added since the last round. Throws kCommunication if a peer is in another call,
+  // does not answer within the limit, or the group is revoked; then call Abandon.
+  void RunRound();
+
+  // Forgets the round after a failure.
+  void Abandon() noexcept;
+  // Ranks of the world that had not answered when the last failed round ended.
+  std::span<const int> missing_world_ranks() const { return missing_world_ranks_; }
+
+  // Storage for the caller's own lists of buffers, kept from call to call.
+  std::vector<const void*>& scratch_pointers() { return scratch_pointers_; }
+
+ private:
+  enum class Direction : uint8_t { kSend, kReceive };
+  struct Side {
+    Direction direction = Direction::kSend;
+    int peer = 0;
+    char* data = nullptr;  // read only when sending
+    int64_t bytes = 0;
+    bool has_header = false;
+    bool header_arrived = false;
+    CallHeader header;    // to send, or expected
+    CallHeader received;
+    int messages_left = 0;
+  };
+
+  void Add(const Side& side, const CallHeader* header);
+  void Post(int index);
+  void PostPayload(int index);
+  void Complete(int index, Transport::Clock::time_point now);
+  void CheckHeader(const Side& side) const;
+  void ThrowIfRevoked() const;
+  [[noreturn]] void ThrowExpired(Transport::Clock::time_point begin,
+                                 Transport::Clock::time_point now);
+
+  Transport& transport_;
+  const Membership* group_ = nullptr;
+  CallInfo info_;
+  Watchdog watchdog_;
+  std::vector<Side> sides_;  // kept for their storage, as are the other vectors
+  std::vector<int> done_;
+  std::vector<int> missing_ranks_;
+  std::vector<int> missing_world_ranks_;
+  std::vector<const void*> scratch_pointers_;
+  int num_open_ = 0;
+};
+
+}  // namespace cadmus

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transport: tagged messages between this rank and the others, posted and then progressed. One per
+// rank; used by its communication worker alone, but for the revocations.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace cadmus {
+
+class Transport {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  static constexpr int64_t kMaxMessageBytes = int64_t{1} << 30;
+
+  Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  virtual ~Transport() = default;
+
+  // Posts one message to or from rank `peer` of the world, at most kMaxMessageBytes. Messages
+  // between two ranks with one tag arrive in order, with the size that was posted. The memory is in
+  // use until Progress reports `message`, or Cancel returns.
+  virtual void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) = 0;
+  virtual void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) = 0;
+
+  // Appends the messages that are complete to `done`. If none is, waits for one, at most until
+  // `deadline`, and returns early after a revocation. Throws kCommunication if the transport fails.
+  virtual void Progress(Clock::time_point deadline, std::vector<int>& done) = 0;
+  // Forgets all posted messages.
+  virtual void Cancel() noexcept = 0;
+
+  virtual int64_t max_tag() const = 0;
+
+  // Tells `ranks` that messages of `context` will not come any more, because of `reason`. Any
+  // thread. Throws kCommunication where this transport cannot.
+  virtual void Revoke(int64_t context, std::span<const int> ranks, const std::string& reason) = 0;
+  virtual std::optional<std::string> RevokedBecause(int64_t context) const = 0;
+  // Throws kCommunication where this transport cannot revoke, so that nothing is begun in vain.
+  virtual void RequireRevoke() const = 0;
+};
+
+}  // namespace cadmus

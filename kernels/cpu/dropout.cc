@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ops/dropout.h"
+
+#include <algorithm>
+
+#include "kernels/base/philox.h"
+#include "kernels/cpu/device.h"
+#include "kernels/cpu/numeric.h"
+#include "kernels/cpu/pieces.h"
+#include "kernels/cpu/row_kernels.h"
+#include "kernels/cpu/storage.h"
+#include "kernels/cpu/stream.h"
+
+namespace cadmus::cpu {
+namespace {
+
+// y = residual + x, or x.
+template <class T>
+void AddOrCopy(const DropoutArgs& args, ThreadPool& pool) {
+  using S = Wide<T>;
+  const T* const x = args.x_TD.data<T>();
+  const T* const residual = args.residual_TD ? args.residual_TD.data<T>() : nullptr;
+  T* const y = args.y_TD.data<T>();
+  ForPieces(pool, args.x_TD.num_elements(), kElementsPerTask, [&](int64_t begin, int64_t end) {
+    if (residual != nullptr) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) y[i] = static_cast<T>(S(residual[i]) + S(x[i]));
+    } else if (x != y) {
+      std::copy(x + begin, x + end, y + begin);
+    }
+  });
+}
+
+template <class T>
+void Drop(const DropoutArgs& args, ThreadPool& pool) {
+  using S = Wide<T>;
+  constexpr int64_t kGroups = 64;  // of four columns, which share one draw of four words
+  const auto& scalars = *static_cast<const StepScalars*>(args.scalars.raw());
+  const PhiloxKey key = DeriveKey(scalars.seed, static_cast<uint64_t>(scalars.step), args.site);
+  const double probability = args.probability;
+  const S kept = static_cast<S>(1.0 / (1.0 - probability));
+  const int64_t width = args.x_TD.dim(1);
+  const int64_t column_base = args.column_base;
+  const int64_t end_group = (column_base + width + 3) / 4;
+  const int64_t* const samples = args.row_samples_T.data<int64_t>();
+  const int32_t* const positions = args.row_positions_T.data<int32_t>();
+  const T* const x = args.x_TD.data<T>();
+  const T* const residual = args.residual_TD ? args.residual_TD.data<T>() : nullptr;
+  T* const y = args.y_TD.data<T>();
+  ForPieces(pool, args.x_TD.dim(0), RowsPerTask(width), [&](int64_t begin, int64_t end) {
+    S factors[4 * kGroups];
+    for (int64_t t = begin; t < end; ++t) {
+      const auto sample = static_cast<uint64_t>(samples[t]);
+      const auto sample_low = static_cast<uint32_t>(sample);
+      const auto sample_high = static_cast<uint32_t>(sample >> 32);
+      const auto position = static_cast<uint32_t>(positions[t]);
+      for (int64_t group = column_base / 4; group < end_group; group += kGroups) {
+        const int64_t num_groups = std::min(kGroups, end_group - group);
+        for (int64_t i = 0; i < num_groups; ++i) {
+          const PhiloxWords words =
+              Philox(key, {sample_low, sample_high, position, static_cast<uint32_t>(group + i)});
+          for (size_t j = 0; j < 4; ++j) {
+            factors[4 * i + static_cast<int64_t>(j)] =
+                UniformFromWord(words[j]) >= probability ? kept : S(0);
+          }
+        }
+        const int64_t first = group * 4 - column_base;  // the column that factors[0] is for
+        const int64_t from = std::max<int64_t>(0, first);
+        const int64_t n = std::min(width, first + 4 * num_groups) - from;
+        const S* const factor = factors + (from - first);
+        const T* const x_piece = x + t * width + from;
+        T* const y_piece = y + t * width + from;
+        if (residual != nullptr) {
+          const T* const residual_piece = residual + t * width + from;
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) {
+            y_piece[i] = static_cast<T>(S(residual_piece[i]) + S(x_piece[i]) * factor[i]);
+          }
+        } else {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) y_piece[i] = static_cast<T>(S(x_piece[i]) * factor[i]);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void Dropout(const DropoutArgs& args, Stream& stream) {
+  Run(stream, [args, &pool = PoolOf(stream)] {
+    DispatchFloat(args.x_TD.dtype(), [&]<class T>(Storage<T>) {
+      if (args.probability > 0) {
+        Drop<T>(args, pool);
+      } else {
+        AddOrCopy<T>(args, pool);
+      }
+    });
+  });
+}
+
+}  // namespace cadmus::cpu

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ops/embedding.h"
+
+#include <algorithm>
+
+#include "kernels/cpu/device.h"
+#include "kernels/cpu/index_check.h"
+#include "kernels/cpu/numeric.h"
+#include "kernels/cpu/pieces.h"
+#include "kernels/cpu/row_kernels.h"
+#include "kernels/cpu/storage.h"
+#include "kernels/cpu/stream.h"
+
+namespace cadmus::cpu {
+namespace {
+
+template <class T>
+void Forward(const EmbeddingForwardArgs& args, ThreadPool& pool) {
+  const int64_t tokens = args.y_TD.dim(0);
+  const int64_t width = args.y_TD.dim(1);
+  const int32_t* const token = args.tokens_T.data<int32_t>();
+  const T* const table = args.table_VD.data<T>();
+  T* const y = args.y_TD.data<T>();
+  CheckIndices("token", token, tokens, args.table_VD.dim(0));
+  ForPieces(pool, tokens, RowsPerTask(width), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      std::copy_n(table + token[t] * width, width, y + t * width);
+    }
+  });
+}
+
+// Parallel over blocks of columns, so that every row adds its tokens in their order.
+template <class T>
+void Backward(const EmbeddingBackwardArgs& args, ThreadPool& pool) {
+  using S = Wide<T>;
+  constexpr int64_t kColumns = 64;
+  const int64_t tokens = args.tokens_T.dim(0);
+  const int64_t vocabulary = args.dtable_VD.dim(0);
+  const int64_t width = args.dtable_VD.dim(1);
+  const int32_t* const token = args.tokens_T.data<int32_t>();
+  const T* const dy = args.dy_TD.data<T>();
+  S* const dtable = args.dtable_VD.data<S>();
+  CheckIndices("token", token, tokens, vocabulary);
+  ForPieces(pool, width, kColumns, [&](int64_t begin, int64_t end) {
+    const int64_t columns = end - begin;
+    if (args.mode == GradMode::kOverwrite) {
+      for (int64_t v = 0; v < vocabulary; ++v) {
+        std::fill_n(dtable + v * width + begin, columns, S(0));
+      }
+    }
+    for (int64_t t = 0; t < tokens; ++t) {
+      const T* const dy_row = dy + t * width + begin;
+      S* const dtable_row = dtable + token[t] * width + begin;
+#pragma omp simd
+      for (int64_t d = 0; d < columns; ++d) dtable_row[d] += S(dy_row[d]);
+    }
+  });
+}
+
+}  // namespace
+
+void EmbeddingForward(const EmbeddingForwardArgs& args, Stream& stream) {
+  Run(stream, [args, &pool = PoolOf(stream)] {
+    DispatchFloat(args.y_TD.dtype(), [&]<class T>(Storage<T>) { Forward<T>(args, pool); });
+  });
+}
+
+void EmbeddingBackward(const EmbeddingBackwardArgs& args, Stream& stream) {
+  Run(stream, [args, &pool = PoolOf(stream)] {
+    DispatchFloat(args.dy_TD.dtype(), [&]<class T>(Storage<T>) { Backward<T>(args, pool); });
+  });
+}
+
+}  // namespace cadmus::cpu

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The element-wise and row-wise kernels of the cpu device, for register.cc. Each computes what the
+// header of its op says; arguments have passed the op's checks.
+#pragma once
+
+namespace cadmus {
+
+class Stream;
+struct RmsNormForwardArgs;
+struct RmsNormBackwardArgs;
+struct RopeArgs;
+struct SwiGluForwardArgs;
+struct SwiGluBackwardArgs;
+struct EmbeddingForwardArgs;
+struct EmbeddingBackwardArgs;
+struct CrossEntropyArgs;
+struct AdamWArgs;
+struct SumArgs;
+struct SquaredNormArgs;
+struct ClipFactorArgs;
+struct CastArgs;
+struct DropoutArgs;
+
+namespace cpu {
+
+void RmsNormForward(const RmsNormForwardArgs& args, Stream& stream);
+void RmsNormBackward(const RmsNormBackwardArgs& args, Stream& stream);
+void Rope(const RopeArgs& args, Stream& stream);
+void SwiGluForward(const SwiGluForwardArgs& args, Stream& stream);
+void SwiGluBackward(const SwiGluBackwardArgs& args, Stream& stream);
+void EmbeddingForward(const EmbeddingForwardArgs& args, Stream& stream);
+void EmbeddingBackward(const EmbeddingBackwardArgs& args, Stream& stream);
+void CrossEntropy(const CrossEntropyArgs& args, Stream& stream);
+void AdamW(const AdamWArgs& args, Stream& stream);
+void Sum(const SumArgs& args, Stream& stream);
+void SquaredNorm(const SquaredNormArgs& args, Stream& stream);
+void ClipFactor(const ClipFactorArgs& args, Stream& stream);
+void Cast(const CastArgs& args, Stream& stream);
+void Dropout(const DropoutArgs& args, Stream& stream);
+
+}  // namespace cpu
+}  // namespace cadmus

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ops/rms_norm.h"
+
+#include <algorithm>
+
+#include "kernels/device/launch.h"
+#include "kernels/ops/check.h"
+#include "kernels/ops/cost.h"
+
+namespace cadmus {
+
+int64_t RmsNormTokensPerBlock(int64_t num_tokens) {
+  constexpr int64_t kFewestTokens = 16;  // a partial row must be worth its memory
+  constexpr int64_t kMostBlocks = 256;   // bounds the workspace
+  return std::max(kFewestTokens, (num_tokens + kMostBlocks - 1) / kMostBlocks);
+}
+
+int64_t RmsNormBackwardWorkspaceBytes(int64_t num_tokens, int64_t width, DType dtype) {
+  const int64_t tokens = RmsNormTokensPerBlock(num_tokens);
+  return (num_tokens + tokens - 1) / tokens * width * SizeOf(StatisticsDType(dtype));
+}
+
+void RmsNormForward(const RmsNormForwardArgs& args, Stream& stream) {
+  Check c(args.kName);
+  const DType dtype = c.FloatTensor("x", args.x_TD, "TD");
+  c.Optional("residual", args.residual_TD, "TD", dtype);
+  c.Tensor("weight", args.weight_D, "D", dtype);
+  c.Optional("sum", args.sum_TD, "TD", dtype);
+  c.Tensor("y", args.y_TD, "TD", dtype);
+  c.Tensor("rstd", args.rstd_T, "T", StatisticsDType(dtype));
+  c.True(static_cast<bool>(args.residual_TD) == static_cast<bool>(args.sum_TD),
+         "sum must be present exactly when residual is");
+  c.True(c['D'] > 0, "D must be positive");
+  if (c['T'] == 0) return;
+  Launch(args, stream);
+}
+
+void RmsNormBackward(const RmsNormBackwardArgs& args, Stream& stream) {
+  Check c(args.kName);
+  const DType dtype = c.FloatTensor("s", args.s_TD, "TD");
+  c.Tensor("weight", args.weight_D, "D", dtype);
+  c.Tensor("rstd", args.rstd_T, "T", StatisticsDType(dtype));
+  c.Tensor("dy", args.dy_TD, "TD", dtype);
+  c.Optional("dsum", args.dsum_TD, "TD", dtype);
+  c.Tensor("ds", args.ds_TD, "TD", dtype);
+  c.Tensor("dweight", args.dweight_D, "D",
+           args.dweight_D.dtype() == dtype ? dtype : StatisticsDType(dtype));
+  c.True(c['D'] > 0, "D must be positive");
+  const bool accumulates = args.dweight_mode == GradMode::kAccumulate;
+  if (c['T'] == 0 && accumulates) return;
+  const int64_t needed = RmsNormBackwardWorkspaceBytes(c['T'], c['D'], dtype);
+  if (needed > 0) {
+    c.Tensor("workspace", args.workspace, "W", DType::kU8);
+    c.True(c['W'] >= needed,
+           "workspace is smaller than RmsNormBackwardWorkspaceBytes(T, D, dtype)");
+  }
+  Launch(args, stream);
+}
+
+OpCost Cost(const RmsNormForwardArgs& args) {
+  // Per element: square and add, two products; one more for the residual.
+  const double flops_per_element = args.residual_TD ? 5 : 4;
+  return {.flops = flops_per_element * static_cast<double>(args.x_TD.num_elements()),
+          .bytes = BytesOf(args.x_TD, args.residual_TD, args.weight_D, args.sum_TD, args.y_TD,
+                           args.rstd_T)};
+}
+
+OpCost Cost(const RmsNormBackwardArgs& args) {
+  // Per element: 3 for the dot product, 4 for ds, 3 for dweight; one more for dsum.
+  const double flops_per_element = args.dsum_TD ? 11 : 10;
+  const bool accumulates = args.dweight_mode == GradMode::kAccumulate;
+  return {.flops = flops_per_element * static_cast<double>(args.s_TD.num_elements()),
+          .bytes = BytesOf(args.s_TD, args.weight_D, args.rstd_T, args.dy_TD, args.dsum_TD,
+                           args.ds_TD, args.dweight_D) +
+                   (accumulates ? BytesOf(args.dweight_D) : 0)};
+}
+
+}  // namespace cadmus

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/commands/generate.h"
+
+#include <chrono>
+#include <iostream>
+
+#include "kernels/base/log.h"
+#include "kernels/open_device.h"
+#include "launch/config/parse_text.h"
+#include "launch/config/run_config.pb.h"
+#include "launch/run/run_folder.h"
+#include "models/generate/generator.h"
+#include "models/llama/model.h"
+#include "runtime/checkpoint/load_checkpoint.h"
+#include "runtime/checkpoint/manifest.h"
+#include "runtime/nn/parameter_store.h"
+#include "runtime/text/tokenizer_json.h"
+
+namespace cadmus {
+namespace {
+
+struct FoundModel {
+  std::filesystem::path checkpoint;
+  std::filesystem::path tokenizer;
+};
+
+FoundModel FindModel(const std::filesystem::path& path) {
+  const RunFolder run(path);
+  if (std::filesystem::is_directory(run.checkpoints())) {
+    const auto latest = FindLatestCheckpoint(run.checkpoints());
+    if (!latest) {
+      throw Error(Kind::kCheckpoint,
+                  StrCat(run.checkpoints().string(), " holds no complete checkpoint; train first"));
+    }
+    return {*latest, run.tokenizer()};
+  }
+  if (!std::filesystem::is_directory(path)) {
+    throw Error(Kind::kCheckpoint,
+                StrCat(path.string(), " is not a folder; give the folder of a run"));
+  }
+  return {path, RunFolder(std::filesystem::absolute(path).parent_path().parent_path()).tokenizer()};
+}
+
+}  // namespace
+
+int RunGenerate(const GenerateFlags& flags) {
+  if (flags.max_tokens <= 0) {
+    throw Error(Kind::kConfig,
+                StrCat("--max-tokens is ", flags.max_tokens, "; it must be positive"));
+  }
+  const FoundModel found = FindModel(flags.run);
+  const CheckpointInfo info = ReadManifest(found.checkpoint).info;
+  RunConfig config;
+  ParseText((found.checkpoint / "config").string(), info.config_text, config);
+  const Tokenizer tokenizer = LoadTokenizer(found.tokenizer);
+  if (tokenizer.content_hash() != info.tokenizer_hash) {
+    throw Error(Kind::kData, StrCat(found.tokenizer.string(), " is not the tokenizer that ",
+                                    found.checkpoint.string(), " was trained with; restore it"));
+  }
+
+  const std::unique_ptr<Device> device = OpenDevice(
+      {.kind = DeviceKind::kCpu,
+       .memory_bytes = static_cast<int64_t>(config.device().memory_gib() * (int64_t{1} << 30)),
+       .pool = MakeThreadPool(config.device().threads())});
+  const std::unique_ptr<Stream> stream = device->NewStream(StreamKind::kCompute, "compute");
+  const DType dtype =
+      config.precision().storage() == PrecisionConfig::F64 ? DType::kF64 : DType::kF32;
+  const Precision precision = Precision::All(dtype);
+  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  LlamaModel model(shape, precision, *stream);
+  ParameterStore store(model.stage().Parameters(), precision, *stream);
+  LoadCheckpoint(found.checkpoint, store.StateEntries(), *stream);
+
+  Generator generator(model.stage(),
+                      {.vocab_size = shape.vocab_size,
+                       .max_positions = shape.max_positions,
+                       .num_layers = shape.num_layers,
+                       .num_kv_heads = shape.num_kv_heads,
+                       .head_dim = shape.head_dim,
+                       .dtype = dtype},
+                      *stream);
+  const std::vector<int32_t> prompt = tokenizer.Encode(flags.prompt);
+  std::cout << flags.prompt << std::flush;
+  int64_t num_tokens = 0;
+  const auto start = std::chrono::steady_clock::now();
+  generator.Run({.prompt = prompt,
+                 .max_tokens = flags.max_tokens,
+                 .sampling = flags.sampling,
+                 .end = tokenizer.end_of_text()},
+                [&](int32_t token) {
+                  if (token < tokenizer.vocab_size())
+                    std::cout << tokenizer.Decode({&token, 1}) << std::flush;
+                  ++num_tokens;
+                });
+  std::cout << '\n';
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  LogInfo(StrCat(num_tokens, " tokens from ", found.checkpoint.string(), ", ",
+                 static_cast<int64_t>(static_cast<double>(num_tokens) / seconds), " tok/s"));
+  return 0;
+}
+
+}  // namespace cadmus

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/commands/train.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <thread>
+
+#include "collectives/mpi/mpi_bootstrap.h"
+#include "kernels/base/log.h"
+#include "kernels/base/philox.h"
+#include "kernels/open_device.h"
+#include "launch/commands/signals.h"
+#include "launch/config/config_to_text.h"
+#include "launch/config/load_config.h"
+#include "launch/config/run_config.pb.h"
+#include "launch/config/validate_run.h"
+#include "launch/run/open_data.h"
+#include "launch/run/resume.h"
+#include "launch/run/run_folder.h"
+#include "launch/run/training_job.h"
+#include "runtime/checkpoint/load_checkpoint.h"
+#include "runtime/checkpoint/manifest.h"
+#include "runtime/data/loader.h"
+#include "runtime/train/checkpoint_observer.h"
+#include "runtime/train/metrics_observer.h"
+#include "runtime/train/trainer.h"
+
+namespace cadmus {
+namespace {
+
+std::unique_ptr<Device> OpenCpu(const DeviceConfig& config, const Bootstrap& bootstrap) {
+  int threads = config.threads();
+  if (threads == 0) {
+    threads =
+        std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / bootstrap.local_size());
+  }
+  return OpenDevice({.kind = DeviceKind::kCpu,
+                     .memory_bytes = static_cast<int64_t>(config.memory_gib() * (int64_t{1} << 30)),
+                     .pool = MakeThreadPool(threads)});
+}
+
+// One number of rank 0, on every rank.
+int64_t FromRankZero(int64_t value, Communicator& world, Stream& stream) {
+  const Tensor shared(DType::kI64, {1}, MemoryCategory::kCommunication, stream);
+  Device& device = stream.device();
+  device.CopyToDevice(shared, ConstTensorView(&value, DType::kI64, {1}), stream);
+  world.Broadcast({.buffer = shared, .site = "agreement with rank 0"}, stream);
+  device.CopyToHost(TensorView(&value, DType::kI64, {1}), shared, stream);
+  stream.Synchronize(device.wait_limit());
+  return value;
+}
+
+void RequireSameOnAllRanks(const std::string& config_text, Communicator& world, Stream& stream) {
+  const auto hash = static_cast<int64_t>(SiteOf(config_text));
+  if (FromRankZero(hash, world, stream) != hash) {
+    throw Error(
+        Kind::kConfig,
+        "this rank's config differs from rank 0's; start all ranks with the same file and flags");
+  }
+}
+
+// The steps that the run has completed: 0, or those of its last checkpoint, which is then loaded.
+int64_t Restore(const RunConfig& config, const RunFolder& folder, TrainingJob& job,
+                Communicator& world) {
+  const auto latest = FindLatestCheckpoint(folder.checkpoints());
+  const int64_t found = latest ? ReadManifest(*latest).info.completed_steps : 0;
+  const int64_t agreed = FromRankZero(found, world, job.compute());
+  if (found != agreed) {
+    throw Error(Kind::kCheckpoint, StrCat("rank 0 sees a checkpoint of step ", agreed, " in ",
+                                          folder.checkpoints().string(), ", this rank one of step ",
+                                          found, "; all ranks must share this folder"));
+  }
+  if (!latest) return 0;
+  RunConfig stored;
+  LoadConfig(folder.config(), {}, stored);
+  RequireSameRun(stored, config);
+  LoadCheckpoint(*latest, job.StateEntries(), job.compute());
+  if (world.rank() == 0) LogInfo(StrCat("going on from ", latest->string()));
+  return found;
+}
+
+void LogHeader(const RunConfig& config, const TrainingJob& job, const LlamaShape& shape,
+               double flops_per_step) {
+  const LoaderOptions& loader = job.loader_options();
+  LogInfo(StrCat("run ", config.name(), ": llama, ", NumParameters(shape),
+                 " parameters; dp_replicate ", loader.dp_count, "; per step ",
+                 loader.global_batch_size, " samples of ", loader.sequence_length, " tokens, ",
+                 flops_per_step / 1e9,
+                 " model GFLOP (6 per matrix weight and token, 14 · S²/2 · width of heads per "
+                 "layer in attention)"));
+}
+
+}  // namespace
+
+int RunTrain(const TrainFlags& flags) {
+  SignalListener signals;  // before any thread
+  const std::unique_ptr<Bootstrap> bootstrap = StartMpi();
+  const bool is_first = bootstrap->rank() == 0;
+  if (bootstrap->size() > 1) SetRankLabel(StrCat("rank ", bootstrap->rank()));
+  if (!is_first) SetStderrLevel(LogLevel::kError);
+  signals.Start([&] {
+    LogWarning(StrCat("calls of this rank, newest last:\n", bootstrap->recorder().Dump()));
+  });
+
+  RunConfig config;
+  LoadConfig(flags.config_file, flags.overrides, config);
+  const TrainingData data = OpenTrainingData(config);
+  ValidateRun(config, bootstrap->size());
+  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  if (flags.check_only) {
+    if (is_first) {
+      LogInfo(StrCat("ok: ", NumParameters(shape), " parameters, ", data.tokens->num_tokens(),
+                     " tokens, ", bootstrap->size(), " ranks"));
+    }
+    return 0;
+  }
+
+  const std::unique_ptr<Device> device = OpenCpu(config.device(), *bootstrap);
+  const auto limit =
+      std::chrono::milliseconds(std::llround(config.communication().time_limit_seconds() * 1000));
+  device->set_wait_limit(limit + limit / 2);
+  const std::unique_ptr<Communicator> world = bootstrap->Connect(*device, {.limit = limit});
+  TrainingJob job(config, *device, *world);
+
+  const std::string config_text = ConfigToText(config);
+  RequireSameOnAllRanks(config_text, *world, job.compute());
+  const RunFolder folder(std::filesystem::path(config.output_dir()) / config.name());
+  folder.Create();
+  OpenLogFile(folder.log(bootstrap->rank()).string());
+  const int64_t completed = Restore(config, folder, job, *world);
+  world->Barrier("the stored config is read", job.compute());  // before rank 0 replaces it
+
+  const double flops_per_step = TrainingFlops(shape, config.data().sequence_length()) *
+                                static_cast<double>(config.train().global_batch_size());
+  std::vector<StepObserver*> observers;
+  std::optional<MetricsFile> metrics_file;
+  std::optional<MetricsObserver> metrics;
+  if (is_first) {
+    ReplaceFile(folder.config(), config_text, Kind::kConfig);
+    data.KeepTokenizer(folder.tokenizer());
+    LogHeader(config, job, shape, flops_per_step);
+    metrics_file.emplace(folder.metrics(), completed);
+    MetricsObserver::Rate rate = {.flops_per_step = flops_per_step};
+    if (config.device().peak_tflops() > 0)
+      rate.peak_flops = config.device().peak_tflops() * 1e12 * world->size();
+    metrics.emplace(*metrics_file, device->allocator(), rate);
+    observers.push_back(&*metrics);
+  }
+  CheckpointObserver checkpoints({.folder = folder.checkpoints(),
+                                  .interval_steps = config.checkpoint().interval_steps(),
+                                  .retention = MakeRetentionPolicy(config.checkpoint()),
+                                  .info = {.run_name = config.name(),
+                                           .seed = config.train().seed(),
+                                           .tokenizer_hash = data.tokenizer_hash,
+                                           .config_text = config_text,
+                                           .layout = StrCat("dp_replicate ", world->size())},
+                                  .samples_per_step = config.train().global_batch_size()},
+                                 job.StateEntries(), *world, job.compute());
+  observers.push_back(&checkpoints);
+
+  Loader loader(data.tokens, job.loader_options());
+  Trainer trainer(
+      job.step(), loader, observers, signals.stop_requested(),
+      {.completed_steps = completed,
+       .total_steps = config.train().steps(),
+       .tokens_per_step = config.train().global_batch_size() * config.data().sequence_length()});
+  const Outcome outcome = trainer.Run();
+  if (is_first) {
+    LogInfo(outcome == Outcome::kDone
+                ? StrCat("done; everything is in ", folder.root().string())
+                : StrCat("stopped and saved; the same command goes on from here (",
+                         folder.root().string(), ")"));
+  }
+  return outcome == Outcome::kDone ? 0 : static_cast<int>(Kind::kPreempted);
+}
+
+}  // namespace cadmus

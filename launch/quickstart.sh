@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# quickstart.sh [--text DIR] [--out DIR]: from a fresh Debian or Ubuntu to a language model trained on real text, in one
+# command: installs what is missing, builds, trains on two ranks, stops and resumes the run, and generates text.
+set -euo pipefail
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+usage() {
+  echo "usage: launch/quickstart.sh [--text DIR] [--out DIR]
+  --text DIR  a folder of text to train on (default: the prose of the Linux kernel's documentation)
+  --out DIR   where everything is written (default: runs/quickstart in the repository)" >&2
+  exit 2
+}
+
+text='' out=$repository/runs/quickstart
+while (($# > 0)); do
+  case $1 in
+    --text) text=${2-}; [[ -n $text ]] || usage; shift 2 ;;
+    --out) out=${2-}; [[ -n $out ]] || usage; shift 2 ;;
+    *) usage ;;
+  esac
+done
+if [[ -n $text && ! -d $text ]]; then
+  echo "quickstart: --text $text is not a folder" >&2
+  exit 2
+fi
+out=$(realpath -m "$out")
+[[ -z $text ]] || text=$(realpath "$text")
+if [[ -d $out/checkpoints ]]; then
+  echo "quickstart: $out holds a run already: remove it, or give another folder with --out" >&2
+  exit 2
+fi
+cd "$repository"
+
+step() { printf '\n== %s (%d s since the start)\n' "$*" "$SECONDS"; }
+
+step "1/7 packages"
+if [[ -n $text ]]; then bash launch/install_packages.sh; else bash launch/install_packages.sh text; fi
+
+step "2/7 build"
+cmake --preset cpu-release -DCADMUS_TESTS=OFF
+cmake --build --preset cpu-release -j "$(nproc)" --target cadmus
+cadmus=$repository/build/cadmus
+mkdir -p "$out"
+
+if [[ -z $text ]]; then
+  step "3/7 text: English prose from linux-doc-6.1"
+  documentation=/usr/share/doc/linux-doc-6.1/Documentation
+  if [[ ! -d $documentation ]]; then
+    echo "quickstart: no $documentation (does dpkg leave out /usr/share/doc here?); give a folder with --text" >&2
+    exit 1
+  fi
+  text=$out/text
+  mkdir -p "$text"
+  (cd "$documentation" && find admin-guide process core-api filesystems RCU trace -type f \
+    -regex '.*\.\(rst\|txt\)\(\.gz\)?' -exec cp --parents -t "$text" {} +)
+  find "$text" -name '*.gz' -exec gzip -d {} +
+else
+  step "3/7 text: $text"
+fi
+echo "$(find "$text" -type f | wc -l) files, $(find "$text" -type f -exec cat {} + | wc -c) bytes"
+
+step "4/7 tokenizer and data"
+"$cadmus" data tokenizer train "$text" --vocab-size 4096 --out "$out/tokenizer.json"
+"$cadmus" data build "$text" --tokenizer "$out/tokenizer.json" --out "$out/data"
+
+# Two ranks on one machine: as root or not, with or without a core for each.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+train=(mpirun --quiet -np 2 --oversubscribe --bind-to none "$cadmus" train launch/recipes/llama-quickstart.textproto
+  --set "name=$(basename "$out")" --set "runs=$(dirname "$out")" --set "data.path=$out/data"
+  --set "data.tokenizer=$out/tokenizer.json")
+
+step "5/7 train on two ranks, and stop after the first checkpoint"
+"${train[@]}" &
+mpirun_pid=$!
+trap 'kill -TERM "$mpirun_pid" 2> /dev/null || true' EXIT
+while kill -0 "$mpirun_pid" 2> /dev/null && [[ -z $(find "$out/checkpoints" -name 'step-*' 2> /dev/null) ]]; do
+  sleep 0.2
+done
+kill -USR1 "$mpirun_pid" 2> /dev/null || true
+status=0
+wait "$mpirun_pid" || status=$?
+trap - EXIT
+if ((status != 75)); then
+  echo "quickstart: expected the run to stop with exit code 75 (preempted and resumable), but it ended with $status" >&2
+  exit 1
+fi
+
+step "6/7 resume from the checkpoint: the same command again"
+"${train[@]}"
+
+step "7/7 generate"
+"$cadmus" generate "$out" --prompt "The kernel" --max-tokens 120 --seed 1
+
+step "done"
+cat << END
+Everything was written to $out:
+  text/                the text, when it is the default one
+  tokenizer.json       the tokenizer trained on it
+  data.{bin,idx,…}     the text as tokens
+  config.textproto     the settings of the run
+  metrics.jsonl        loss, gradient norm, learning rate and speed of each step
+  logs/ checkpoints/   what each rank said; the model after every so many steps
+Generate more:  $cadmus generate $out --prompt "Memory is" --max-tokens 120 --seed 2
+END

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// MetricsFile: one JSON object per step, one per line, for programs:
+//
+//   {"step":120,"loss":3.2145,"gnorm":0.91,"lr":0.0003,"tokens":65536,"tok_s":412000.0,
+//    "seconds":0.159,"mfu":0.431,"mem_bytes":76450000000}
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "kernels/base/file.h"
+#include "runtime/metrics/step_metrics.h"
+
+namespace cadmus {
+
+class MetricsFile {
+ public:
+  // Opens `path` to append, making it if needed. Lines after `resume_after_step` and a torn last
+  // line are dropped first: the run will write them again. 0 starts anew. Throws kData.
+  MetricsFile(std::filesystem::path path, int64_t resume_after_step);
+
+  // Appends one line in a single write. Throws kData naming the path.
+  void Append(const StepMetrics& metrics);
+
+ private:
+  std::filesystem::path path_;
+  FileDescriptor file_;
+};
+
+// The line without its end. Numbers are printed shortest so that they read back to the same bits:
+// equal bits give equal text. "mfu" is left out where no peak is stated; what is not finite is
+// null.
+std::string MetricsLine(const StepMetrics& metrics);
+
+}  // namespace cadmus

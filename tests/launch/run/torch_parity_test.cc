@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training step against PyTorch: loss, gradients and a 20-step curve of tests/golden (see its
+// README).
+#include <cmath>
+#include <cstring>
+
+#include "collectives/local/local_world.h"
+#include "gtest/gtest.h"
+#include "launch/config/apply_override.h"
+#include "runtime/formats/safetensors.h"
+#include "tests/launch/run/training_fixture.h"
+
+namespace cadmus {
+namespace {
+
+class Golden {
+ public:
+  explicit Golden(const std::string& name)
+      : file_(std::filesystem::path(CADMUS_SOURCE_DIR) / "tests" / "golden" / name, Kind::kData) {}
+
+  template <class T>
+  std::vector<T> Values(const std::string& name) const {
+    const auto bytes = file_.TensorBytes(name);
+    std::vector<T> values(bytes.size() / sizeof(T));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+  }
+
+  // The f64 tensors whose names start with `prefix`, without it.
+  std::map<std::string, std::vector<double>> Tensors(const std::string& prefix) const {
+    std::map<std::string, std::vector<double>> tensors;
+    for (const SafetensorsTensor& tensor : file_.tensors()) {
+      if (tensor.name.starts_with(prefix)) {
+        tensors[tensor.name.substr(prefix.size())] = Values<double>(tensor.name);
+      }
+    }
+    return tensors;
+  }
+
+  const Shape& ShapeOf(const std::string& name) const { return file_.Find(name)->shape; }
+
+  // Model, optimizer and sizes as the file states them.
+  RunConfig Config(DType dtype) const {
+    RunConfig config;
+    config.set_name("golden");
+    config.mutable_data()->set_path("unused");
+    for (const auto& [key, value] : file_.metadata()) {
+      const google::protobuf::Descriptor& llama = *LlamaConfig::descriptor();
+      const google::protobuf::Descriptor& optimizer = *OptimizerConfig::descriptor();
+      if (llama.FindFieldByName(key) != nullptr)
+        ApplyOverride(StrCat("model.llama.", key, "=", value), config);
+      if (optimizer.FindFieldByName(key) != nullptr)
+        ApplyOverride(StrCat("optimizer.", key, "=", value), config);
+      if (key == "steps") ApplyOverride(StrCat("train.steps=", value), config);
+    }
+    const Shape& tokens = ShapeOf("tokens");
+    const int64_t rows = tokens[tokens.num_dims() - 2];
+    config.mutable_data()->set_sequence_length(tokens.back());
+    config.mutable_model()->mutable_llama()->set_max_position_embeddings(tokens.back());
+    if (!config.train().has_steps()) config.mutable_train()->set_steps(1);
+    config.mutable_train()->set_global_batch_size(rows);
+    config.mutable_train()->set_micro_batch_size(rows);
+    config.mutable_precision()->set_storage(dtype == DType::kF64 ? PrecisionConfig::F64
+                                                                 : PrecisionConfig::F32);
+    return config;
+  }
+
+  StepBatch Batch(int64_t step) const {
+    const Shape& shape = ShapeOf("tokens");
+    const int64_t rows = shape[shape.num_dims() - 2];
+    const int64_t count = rows * shape.back();
+    const auto part = [&](const std::string& name) {
+      const auto all = Values<int32_t>(name);
+      return std::vector<int32_t>(all.begin() + step * count, all.begin() + (step + 1) * count);
+    };
+    MicroBatch micro_batch = {.tokens_BS = part("tokens"),
+                              .labels_BS = part("labels"),
+                              .positions_BS = part("positions"),
+                              .documents_BS = part("documents"),
+                              .samples_B = std::vector<int64_t>(static_cast<size_t>(rows))};
+    StepBatch batch = {.step = step};
+    for (int32_t label : micro_batch.labels_BS) batch.supervised_tokens += label >= 0 ? 1 : 0;
+    batch.micro_batches.push_back(std::move(micro_batch));
+    return batch;
+  }
+
+ private:
+  SafetensorsFile file_;
+};
+
+void WriteTensor(const std::vector<double>& values, const TensorView& tensor, Stream& stream) {
+  const std::vector<float> narrow(values.begin(), values.end());
+  const void* data =
+      tensor.dtype() == DType::kF64 ? static_cast<const void*>(values.data()) : narrow.data();
+  stream.device().CopyToDevice(tensor, ConstTensorView(data, tensor.dtype(), tensor.shape()),
+                               stream);
+  stream.Synchronize(stream.device().wait_limit());
+}
+
+// Trains on the golden batches from the golden weights.
+std::vector<StepState> Train(const Golden& golden, DType dtype, int num_steps) {
+  std::vector<StepState> states;
+  RunLocalRanks(1, [&](Bootstrap& bootstrap) {
+    const auto device = OpenTestDevice(MakeThreadPool(2));
+    const auto world = bootstrap.Connect(*device);
+    TrainingJob job(golden.Config(dtype), *device, *world);
+    const auto weights = golden.Tensors("weight.");
+    ASSERT_EQ(job.parameters().size(), weights.size());
+    for (const Parameter* parameter : job.parameters()) {
+      ASSERT_TRUE(weights.contains(parameter->name)) << parameter->name;
+      WriteTensor(weights.at(parameter->name), parameter->weight, job.compute());
+    }
+    for (int step = 0; step < num_steps; ++step) {
+      StepState state = {.result = job.step().Run(golden.Batch(step), StopRequest::kNo)};
+      for (const Parameter* parameter : job.parameters()) {
+        state.gradients[parameter->name] = ReadTensor(parameter->grad, job.compute());
+        state.weights[parameter->name] = ReadTensor(parameter->weight, job.compute());
+      }
+      states.push_back(std::move(state));
+    }
+  });
+  return states;
+}
+
+struct StepCase {
+  const char* file;
+  DType dtype;
+  double loss_bound;
+  double gradient_bound;
+};
+
+class TorchParity : public testing::TestWithParam<StepCase> {};
+
+TEST_P(TorchParity, LossAndGradientsOfOneStep) {
+  const StepCase& c = GetParam();
+  const Golden golden(c.file);
+  const auto states = Train(golden, c.dtype, 1);
+  ASSERT_EQ(states.size(), 1u);
+  const double loss = golden.Values<double>("loss")[0];
+  EXPECT_NEAR(states[0].result.loss, loss, c.loss_bound * loss);
+  ExpectTensorsNear(states[0].gradients, golden.Tensors("grad."), c.gradient_bound, c.file);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , TorchParity,
+    testing::Values(StepCase{"llama_step_untied.safetensors", DType::kF64, 1e-10, 1e-10},
+                    StepCase{"llama_step_tied.safetensors", DType::kF64, 1e-10, 1e-10},
+                    StepCase{"llama_step_untied.safetensors", DType::kF32, 1e-6, 1e-5},
+                    StepCase{"llama_step_tied.safetensors", DType::kF32, 1e-6, 1e-5}),
+    [](const auto& info) {
+      return StrCat(
+          std::string(info.param.file).find("untied") != std::string::npos ? "Untied" : "Tied",
+          info.param.dtype == DType::kF64 ? "F64" : "F32");
+    });
+
+TEST(TorchParity, TwentyStepsOfAdamW) {
+  const Golden golden("llama_curve.safetensors");
+  const auto loss = golden.Values<double>("loss");
+  const auto gnorm = golden.Values<double>("gnorm");
+  const auto lr = golden.Values<double>("lr");
+  for (const DType dtype : {DType::kF64, DType::kF32}) {
+    const double bound = dtype == DType::kF64 ? 1e-9 : 1e-4;
+    const auto states = Train(golden, dtype, 20);
+    ASSERT_EQ(states.size(), 20u);
+    for (size_t step = 0; step < 20; ++step) {
+      EXPECT_NEAR(states[step].result.loss, loss[step], bound * loss[step])
+          << Name(dtype) << ", step " << step;
+      EXPECT_NEAR(states[step].result.gradient_norm, gnorm[step], 10 * bound * gnorm[step])
+          << Name(dtype) << ", step " << step;
+      EXPECT_NEAR(states[step].result.learning_rate, lr[step], 1e-12 * lr[step]) << "step " << step;
+    }
+    if (dtype == DType::kF64) {
+      ExpectTensorsNear(states.back().weights, golden.Tensors("final."), 1e-9,
+                        "weights after 20 steps");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cadmus
