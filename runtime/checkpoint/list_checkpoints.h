@@ -22,8 +22,14 @@ struct CheckpointListing {
 // "step-00000100"
 std::string CheckpointName(int64_t completed_steps);
 
-// Every `step-…` folder in `folder`, by step; none if the folder is missing. Unfinished saves
-// (`….tmp`) are no checkpoints. Checksums of tensors are not read.
+// The `step-…` folders in `folder`, by step, complete or not; none if the folder is missing.
+// Unfinished saves (`….tmp`) are no checkpoints.
+std::vector<std::filesystem::path> CheckpointFolders(const std::filesystem::path& folder);
+
+// What is at one such folder. Tensors are not read.
+CheckpointListing InspectCheckpoint(const std::filesystem::path& checkpoint);
+
+// InspectCheckpoint of all CheckpointFolders.
 std::vector<CheckpointListing> ListCheckpoints(const std::filesystem::path& folder);
 
 }  // namespace cadmus

@@ -10,6 +10,7 @@
 
 #include "kernels/base/dtype.h"
 #include "kernels/base/shape.h"
+#include "runtime/checkpoint/box.h"
 
 namespace cadmus {
 
@@ -28,8 +29,7 @@ struct CheckpointInfo {
 
 // A box of a tensor, contiguous in a file.
 struct StoredBox {
-  Shape offset;  // in the global tensor
-  Shape extent;
+  Box box;
   int file = 0;             // index in Manifest::files
   int64_t byte_offset = 0;  // from the start of the file
 };
@@ -57,6 +57,8 @@ struct Manifest {
   int64_t num_bytes() const;  // of all files
 };
 
+inline constexpr char kManifestName[] = "manifest.pb";
+
 // The manifest of a checkpoint's folder. Throws kCheckpoint, naming the file, if it is missing,
 // damaged, of a newer format, or contradicts itself. The files that it names are not looked at.
 Manifest ReadManifest(const std::filesystem::path& checkpoint);
@@ -64,7 +66,8 @@ Manifest ReadManifest(const std::filesystem::path& checkpoint);
 // Writes the manifest whole or not at all. Throws kCheckpoint if it contradicts itself.
 void WriteManifest(const std::filesystem::path& checkpoint, const Manifest& manifest);
 
-// Bytes for another rank, and back (throws kCheckpoint, naming `source`).
+// What one rank has written, as bytes for another, and back. Tensors may be there in part only, and
+// several times. Throws kCheckpoint, naming `source`, if the bytes are no manifest.
 std::string SerializeManifest(const Manifest& manifest);
 Manifest ParseManifest(const std::string& bytes, const std::string& source);
 

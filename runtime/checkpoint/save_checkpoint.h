@@ -14,7 +14,7 @@ namespace cadmus {
 
 struct SaveRequest {
   std::filesystem::path folder;         // `<run>/checkpoints`, shared by all ranks; made if missing
-  const CheckpointInfo& info;           // that of rank 0 counts
+  const CheckpointInfo& info;           // the same on all ranks
   std::span<const StateEntry> entries;  // of this rank; those with is_writer are written
   Communicator& world;
   Stream& stream;  // behind the work that made the state

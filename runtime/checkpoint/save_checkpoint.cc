@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/checkpoint/save_checkpoint.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <ctime>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "kernels/base/file.h"
+#include "kernels/base/log.h"
+#include "runtime/checkpoint/agree.h"
+#include "runtime/checkpoint/list_checkpoints.h"
+#include "runtime/checkpoint/shard.h"
+
+namespace cadmus {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kTemporarySuffix = ".tmp";
+
+[[noreturn]] void ThrowFileError(std::string_view what, const fs::path& path,
+                                 const std::error_code& code) {
+  throw Error(Kind::kCheckpoint,
+              StrCat("cannot ", what, " ", path.string(), ": ", code.message(),
+                     "; check the free space, the quota and the permissions there, nothing saved "
+                     "before is lost"));
+}
+
+void RemoveFolder(const fs::path& path) {
+  std::error_code code;
+  fs::remove_all(path, code);
+  if (code) ThrowFileError("remove", path, code);
+}
+
+// Makes `temporary` new and empty. Only one save at a time goes on in a run's folder, so what other
+// saves have left there unfinished is removed.
+void PrepareFolder(const fs::path& folder, const fs::path& temporary) {
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) ThrowFileError("make the folder", folder, code);
+  std::vector<fs::path> left_over;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("step-") && name.ends_with(kTemporarySuffix)) {
+      left_over.push_back(entry.path());
+    }
+  }
+  if (code) ThrowFileError("list", folder, code);
+  for (const fs::path& path : left_over) RemoveFolder(path);
+  fs::create_directory(temporary, code);
+  if (code) ThrowFileError("make the folder", temporary, code);
+}
+
+// One manifest of what all ranks have written.
+Manifest Merge(const CheckpointInfo& info, const std::vector<std::string>& parts) {
+  Manifest whole;
+  whole.info = info;
+  std::map<std::string, StoredTensor> tensors;
+  for (size_t rank = 0; rank < parts.size(); ++rank) {
+    Manifest part = ParseManifest(parts[rank], StrCat("the part of rank ", rank));
+    const int first_file = static_cast<int>(whole.files.size());
+    for (StoredFile& file : part.files) whole.files.push_back(std::move(file));
+    for (StoredTensor& tensor : part.tensors) {
+      auto [place, is_new] = tensors.try_emplace(
+          tensor.name,
+          StoredTensor{.name = tensor.name, .dtype = tensor.dtype, .shape = tensor.shape});
+      StoredTensor& known = place->second;
+      CADMUS_CHECK(known.dtype == tensor.dtype && known.shape == tensor.shape,
+                   StrCat("the ranks disagree on ", tensor.name, ": ", Name(known.dtype), " ",
+                          known.shape.ToString(), " and, on rank ", rank, ", ", Name(tensor.dtype),
+                          " ", tensor.shape.ToString()));
+      for (StoredBox& box : tensor.boxes) {
+        box.file += first_file;
+        known.boxes.push_back(box);
+      }
+    }
+  }
+  for (auto& [name, tensor] : tensors) whole.tensors.push_back(std::move(tensor));
+  return whole;
+}
+
+std::string UtcNow() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts = {};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
+void Rename(const fs::path& from, const fs::path& to) {
+  std::error_code code;
+  fs::rename(from, to, code);
+  if (code) ThrowFileError(StrCat("rename ", from.string(), " to"), to, code);
+}
+
+// Gives the complete folder its name. An older checkpoint of that name is replaced at one moment,
+// where the file system can do so, and then removed.
+void Publish(const fs::path& temporary, const fs::path& checkpoint) {
+  fs::path replaced;
+  if (!fs::exists(checkpoint)) {
+    Rename(temporary, checkpoint);
+  } else if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, checkpoint.c_str(),
+                         RENAME_EXCHANGE) == 0) {
+    replaced = temporary;
+  } else {
+    replaced = checkpoint.string() + ".replaced" + std::string(kTemporarySuffix);
+    Rename(checkpoint, replaced);
+    Rename(temporary, checkpoint);
+  }
+  SyncFolder(checkpoint.parent_path(), Kind::kCheckpoint);
+  if (!replaced.empty()) RemoveFolder(replaced);
+}
+
+}  // namespace
+
+fs::path SaveCheckpoint(const SaveRequest& request) {
+  const fs::path checkpoint = request.folder / CheckpointName(request.info.completed_steps);
+  const fs::path temporary = checkpoint.string() + std::string(kTemporarySuffix);
+  const bool is_first = request.world.rank() == 0;
+  const auto agree = [&](const std::function<std::string()>& work) {
+    return Agree(work, request.world, request.stream);
+  };
+  agree([&] {
+    if (is_first) PrepareFolder(request.folder, temporary);
+    return std::string();
+  });
+  try {
+    const std::vector<std::string> parts = agree([&] {
+      return SerializeManifest(
+          WriteShard(temporary, request.world.rank(), request.entries, request.stream));
+    });
+    agree([&] {
+      if (is_first) {
+        Manifest manifest = Merge(request.info, parts);
+        manifest.info.created = UtcNow();
+        manifest.info.host = HostName();
+        WriteManifest(temporary, manifest);
+        Publish(temporary, checkpoint);
+      }
+      return std::string();
+    });
+  } catch (const Error& error) {
+    // After a failure of the communication others may still write there; the next save clears it.
+    if (is_first && error.kind() != Kind::kCommunication) {
+      std::error_code code;
+      fs::remove_all(temporary, code);
+      if (code) LogWarning(StrCat("cannot remove ", temporary.string(), ": ", code.message()));
+    }
+    throw;
+  }
+  return checkpoint;
+}
+
+}  // namespace cadmus
