@@ -26,7 +26,7 @@ if [[ -n $text && ! -d $text ]]; then
 fi
 out=$(realpath -m "$out")
 [[ -z $text ]] || text=$(realpath "$text")
-if [[ -d $out/checkpoints ]]; then
+if compgen -G "$out/checkpoints/step-*" > /dev/null; then
   echo "quickstart: $out holds a run already: remove it, or give another folder with --out" >&2
   exit 2
 fi
@@ -41,7 +41,8 @@ step "2/7 build"
 cmake --preset cpu-release -DCADMUS_TESTS=OFF
 cmake --build --preset cpu-release -j "$(nproc)" --target cadmus
 cadmus=$repository/build/cadmus
-mkdir -p "$out"
+data=$out/data
+mkdir -p "$data"
 
 if [[ -z $text ]]; then
   step "3/7 text: English prose from linux-doc-6.1"
@@ -50,25 +51,25 @@ if [[ -z $text ]]; then
     echo "quickstart: no $documentation (does dpkg leave out /usr/share/doc here?); give a folder with --text" >&2
     exit 1
   fi
-  text=$out/text
+  text=$data/text
   mkdir -p "$text"
   (cd "$documentation" && find admin-guide process core-api filesystems RCU trace -type f \
     -regex '.*\.\(rst\|txt\)\(\.gz\)?' -exec cp --parents -t "$text" {} +)
-  find "$text" -name '*.gz' -exec gzip -d {} +
+  find "$text" -name '*.gz' -exec gzip -df {} +
 else
   step "3/7 text: $text"
 fi
 echo "$(find "$text" -type f | wc -l) files, $(find "$text" -type f -exec cat {} + | wc -c) bytes"
 
 step "4/7 tokenizer and data"
-"$cadmus" data tokenizer train "$text" --vocab-size 4096 --out "$out/tokenizer.json"
-"$cadmus" data build "$text" --tokenizer "$out/tokenizer.json" --out "$out/data"
+"$cadmus" data tokenizer train "$text" --vocab-size 4096 --out "$data/tokenizer.json"
+"$cadmus" data build "$text" --tokenizer "$data/tokenizer.json" --out "$data/tokens"
 
-# Two ranks on one machine: as root or not, with or without a core for each.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# Two ranks on one machine: as root or not, with or without a core for each, in a container or not.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 train=(mpirun --quiet -np 2 --oversubscribe --bind-to none "$cadmus" train launch/recipes/llama-quickstart.textproto
-  --set "name=$(basename "$out")" --set "runs=$(dirname "$out")" --set "data.path=$out/data"
-  --set "data.tokenizer=$out/tokenizer.json")
+  --set "name=$(basename "$out")" --set "output_dir=$(dirname "$out")"
+  --set "data.path=$data/tokens" --set "data.tokenizer=$data/tokenizer.json")
 
 step "5/7 train on two ranks, and stop after the first checkpoint"
 "${train[@]}" &
@@ -95,9 +96,7 @@ step "7/7 generate"
 step "done"
 cat << END
 Everything was written to $out:
-  text/                the text, when it is the default one
-  tokenizer.json       the tokenizer trained on it
-  data.{bin,idx,…}     the text as tokens
+  data/                the text (unless it was given), the tokenizer trained on it, the text as tokens
   config.textproto     the settings of the run
   metrics.jsonl        loss, gradient norm, learning rate and speed of each step
   logs/ checkpoints/   what each rank said; the model after every so many steps

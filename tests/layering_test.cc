@@ -68,6 +68,7 @@ const std::vector<Floor>& Floors() {
       {"launch",
        {{"config"},
         {"cluster"},
+        {"run"},
         {"plan"},
         {"simulate"},
         {"supervise"},

@@ -18,7 +18,7 @@ struct CollectiveCall {
   // Elements of the buffer of all-reduce, broadcast, send and receive; of one of the equal parts of
   // reduce-scatter, all-gather and all-to-all; 0 for the others.
   int64_t count = 0;
-  int peer = -1;                           // of send and receive; the root of a broadcast
+  int peer = -1;  // of send and receive; the root of a broadcast
   // Of the uneven all-to-all; borrowed from the caller, only until Issue returns.
   std::span<const int64_t> input_counts = {};
   std::span<const int64_t> output_counts = {};

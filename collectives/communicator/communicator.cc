@@ -45,14 +45,15 @@ void CheckSummable(const char* op, DType dtype) {
   CADMUS_CHECK(CanBeSummed(dtype), StrCat(op, ": sums are of F64 and F32, not of ", Name(dtype)));
 }
 
-void CheckCounts(const char* name, std::span<const int64_t> counts, int size, int64_t num_elements) {
+void CheckCounts(const char* name, std::span<const int64_t> counts, int size,
+                 int64_t num_elements) {
   CADMUS_CHECK(static_cast<int>(counts.size()) == size,
                StrCat("AllToAllUneven: ", counts.size(), " ", name, " for ", size, " ranks"));
   CADMUS_CHECK(std::all_of(counts.begin(), counts.end(), [](int64_t count) { return count >= 0; }),
                StrCat("AllToAllUneven: negative ", name));
   const int64_t sum = std::accumulate(counts.begin(), counts.end(), int64_t{0});
-  CADMUS_CHECK(sum == num_elements, StrCat("AllToAllUneven: ", name, " add up to ", sum, ", not ",
-                                           num_elements));
+  CADMUS_CHECK(sum == num_elements,
+               StrCat("AllToAllUneven: ", name, " add up to ", sum, ", not ", num_elements));
 }
 
 }  // namespace

@@ -8,6 +8,12 @@
 
 namespace cadmus {
 
+LocalTransport::LocalTransport(Mailboxes& mailboxes, int rank)
+    : mailboxes_(mailboxes), doorbell_(mailboxes.doorbell(rank)), rank_(rank) {
+  receives_.reserve(4 * mailboxes.doorbells.size());
+  copied_.reserve(4 * mailboxes.doorbells.size());
+}
+
 void LocalTransport::Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) {
   Mailbox::Offer offer;
   offer.tag = tag;
@@ -41,8 +47,8 @@ bool LocalTransport::TryReceive(const PostedReceive& receive) {
                                   [&](const auto& o) { return o.tag == receive.tag; });
   if (offer == box.offers.end()) return false;
   CADMUS_CHECK(offer->bytes == receive.bytes,
-               StrCat("a message of ", offer->bytes, " bytes from rank ", receive.peer,
-                      " where ", receive.bytes, " were announced"));
+               StrCat("a message of ", offer->bytes, " bytes from rank ", receive.peer, " where ",
+                      receive.bytes, " were announced"));
   std::memcpy(receive.data, offer->data == nullptr ? offer->copy.data() : offer->data,
               static_cast<size_t>(offer->bytes));
   if (offer->data != nullptr) {
@@ -73,8 +79,8 @@ void LocalTransport::Progress(Clock::time_point deadline, std::vector<int>& done
     });
     if (!done.empty()) return;
     lock.lock();
-    const bool woken = doorbell_.rung.wait_until(
-        lock, deadline, [&] { return doorbell_.num_rings != rings_seen; });
+    const bool woken = doorbell_.rung.wait_until(lock, deadline,
+                                                 [&] { return doorbell_.num_rings != rings_seen; });
     // The caller looks at revocations.
     if (!woken || !doorbell_.revoked.empty() || !doorbell_.stopped.empty()) return;
   }

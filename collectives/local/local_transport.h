@@ -12,8 +12,7 @@ namespace cadmus {
 
 class LocalTransport final : public Transport {
  public:
-  LocalTransport(Mailboxes& mailboxes, int rank)
-      : mailboxes_(mailboxes), doorbell_(mailboxes.doorbell(rank)), rank_(rank) {}
+  LocalTransport(Mailboxes& mailboxes, int rank);
 
   void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) override;
   void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) override;

@@ -37,14 +37,19 @@ struct Doorbell {
   uint64_t num_rings = 0;
   std::vector<int> taken;  // messages of this rank that their receivers have read
   std::vector<std::pair<int64_t, std::string>> revoked;  // contexts and why
-  std::string stopped;     // why all contexts are revoked; empty: they are not
+  std::string stopped;  // why all contexts are revoked; empty: they are not
 };
 
 struct Mailboxes {
   explicit Mailboxes(int num_ranks)
       : size(num_ranks),
         boxes(static_cast<size_t>(num_ranks) * static_cast<size_t>(num_ranks)),
-        doorbells(static_cast<size_t>(num_ranks)) {}
+        doorbells(static_cast<size_t>(num_ranks)) {
+    // How much lies here at once depends on timing: room for all that calls in step can leave, so
+    // that no step allocates.
+    for (Mailbox& mailbox : boxes) mailbox.offers.reserve(16);
+    for (Doorbell& doorbell : doorbells) doorbell.taken.reserve(4 * doorbells.size());
+  }
 
   Mailbox& box(int from, int to) {
     return boxes[static_cast<size_t>(from) * static_cast<size_t>(size) + static_cast<size_t>(to)];

@@ -35,8 +35,8 @@ Place InitialiseMpi() {
   CADMUS_MPI_CHECK(MPI_Comm_rank(MPI_COMM_WORLD, &place.rank));
   CADMUS_MPI_CHECK(MPI_Comm_size(MPI_COMM_WORLD, &place.size));
   MPI_Comm host = MPI_COMM_NULL;
-  CADMUS_MPI_CHECK(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, place.rank,
-                                       MPI_INFO_NULL, &host));
+  CADMUS_MPI_CHECK(
+      MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, place.rank, MPI_INFO_NULL, &host));
   CADMUS_MPI_CHECK(MPI_Comm_rank(host, &place.local_rank));
   CADMUS_MPI_CHECK(MPI_Comm_size(host, &place.local_size));
   CADMUS_MPI_CHECK(MPI_Comm_free(&host));
@@ -56,8 +56,8 @@ class MpiBootstrap final : public Bootstrap {
     try {
       worker_->Run([&] { Finalise(); });
     } catch (const std::exception& e) {
-      LogError(StrCat("MPI is not finalised, since not all ranks have come to the end: ",
-                      e.what()));
+      LogError(
+          StrCat("MPI is not finalised, since not all ranks have come to the end: ", e.what()));
     }
   }
 

@@ -19,10 +19,10 @@ inline std::string MpiErrorInWords(int code) {
 
 }  // namespace cadmus
 
-#define CADMUS_MPI_CHECK(call)                                                          \
-  do {                                                                                  \
-    if (const int code_ = (call); code_ != MPI_SUCCESS) [[unlikely]] {                  \
-      throw ::cadmus::Error(::cadmus::Kind::kCommunication,                             \
+#define CADMUS_MPI_CHECK(call)                                                                \
+  do {                                                                                        \
+    if (const int code_ = (call); code_ != MPI_SUCCESS) [[unlikely]] {                        \
+      throw ::cadmus::Error(::cadmus::Kind::kCommunication,                                   \
                             ::cadmus::StrCat(#call, ": ", ::cadmus::MpiErrorInWords(code_))); \
-    }                                                                                   \
+    }                                                                                         \
   } while (false)

@@ -9,9 +9,9 @@
 namespace cadmus {
 namespace {
 
-// Polling gives the core away at first and then naps, since ranks may outnumber cores. The naps are
-// short against a message of some size and long against a time slice.
-constexpr int kYields = 100;
+// Polling gives the core away at first, so that messages in many pieces flow, and then naps, since
+// ranks may outnumber cores and a peer may compute for long.
+constexpr std::chrono::milliseconds kYieldFor(1);
 constexpr std::chrono::microseconds kFirstNap(20);
 constexpr std::chrono::microseconds kLongestNap(200);
 
@@ -34,12 +34,14 @@ void MpiTransport::Receive(int peer, int64_t tag, void* data, int64_t bytes, int
 }
 
 void MpiTransport::Progress(Clock::time_point deadline, std::vector<int>& done) {
+  const Clock::time_point yield_until = Clock::now() + kYieldFor;
   std::chrono::microseconds nap = kFirstNap;
-  for (int polls = 0; !Test(done); ++polls) {
-    if (polls < kYields) {
+  while (!Test(done)) {
+    const Clock::time_point now = Clock::now();
+    if (now >= deadline) return;
+    if (now < yield_until) {
       std::this_thread::yield();
     } else {
-      if (Clock::now() >= deadline) return;
       std::this_thread::sleep_for(nap);
       nap = std::min(2 * nap, kLongestNap);
     }
@@ -52,8 +54,8 @@ bool MpiTransport::Test(std::vector<int>& done) {
   completed_.resize(requests_.size());
   statuses_.resize(requests_.size());
   int num_completed = 0;
-  const int code = MPI_Testsome(count, requests_.data(), &num_completed, completed_.data(),
-                                statuses_.data());
+  const int code =
+      MPI_Testsome(count, requests_.data(), &num_completed, completed_.data(), statuses_.data());
   if (code != MPI_ERR_IN_STATUS) CADMUS_MPI_CHECK(code);
   if (num_completed == MPI_UNDEFINED || num_completed == 0) return false;
   for (int i = 0; i < num_completed; ++i) {

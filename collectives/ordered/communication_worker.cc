@@ -69,9 +69,8 @@ void CommunicationWorker::Loop(const std::string& rank_label) {
   SetRankLabel(rank_label);
   std::unique_lock lock(mutex_);
   while (true) {
-    work_.wait(lock, [&] {
-      return head_ == nullptr ? closed_ : head_->state_ != Task::State::kQueued;
-    });
+    work_.wait(lock,
+               [&] { return head_ == nullptr ? closed_ : head_->state_ != Task::State::kQueued; });
     if (head_ == nullptr) return;
     Task& task = *head_;
     head_ = task.next_;

@@ -157,19 +157,19 @@ void Exchange::CheckHeader(const Side& side) const {
           ? "the ranks must name the same members in the same order"
           : "all ranks of a group must issue the same calls in one order, with the same sizes and "
             "dtypes";
-  throw Error(Kind::kCommunication,
-              StrCat("group ", group_->name, " (", group_->size(), " ranks): rank ", group_->rank,
-                     " is in ", Describe(info_), " and expects ", DescribeHeader(ours),
-                     " from rank ", side.peer, ", which is in ", DescribeHeader(theirs), "; ",
-                     remedy));
+  throw Error(
+      Kind::kCommunication,
+      StrCat("group ", group_->name, " (", group_->size(), " ranks): rank ", group_->rank,
+             " is in ", Describe(info_), " and expects ", DescribeHeader(ours), " from rank ",
+             side.peer, ", which is in ", DescribeHeader(theirs), "; ", remedy));
 }
 
 void Exchange::ThrowIfRevoked() const {
   const std::optional<std::string> reason = transport_.RevokedBecause(group_->context);
   if (!reason) return;
-  throw Error(Kind::kCommunication, StrCat("group ", group_->name, " (", group_->size(),
-                                           " ranks), ", Describe(info_), " at rank ",
-                                           group_->rank, ": revoked: ", *reason));
+  throw Error(Kind::kCommunication,
+              StrCat("group ", group_->name, " (", group_->size(), " ranks), ", Describe(info_),
+                     " at rank ", group_->rank, ": revoked: ", *reason));
 }
 
 void Exchange::ThrowExpired(Transport::Clock::time_point begin, Transport::Clock::time_point now) {

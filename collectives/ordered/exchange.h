@@ -71,7 +71,7 @@ class Exchange {
     int64_t bytes = 0;
     bool has_header = false;
     bool header_arrived = false;
-    CallHeader header;    // to send, or expected
+    CallHeader header;  // to send, or expected
     CallHeader received;
     int messages_left = 0;
   };

@@ -37,8 +37,13 @@ class OrderedCall {
   void AllReduce() {
     if (group_.size() == 1) return;
     if (call_.count * item_bytes_ <= std::min(kWholeBufferBytes, SlotBytes())) {
-      ExchangeAll([&](int) { return Piece{input_, call_.count * item_bytes_}; },
-                  [&](int peer) { return Piece{Slot(peer), call_.count * item_bytes_}; });
+      ExchangeAll(
+          [&](int) {
+            return Piece{input_, call_.count * item_bytes_};
+          },
+          [&](int peer) {
+            return Piece{Slot(peer), call_.count * item_bytes_};
+          });
       exchange_.RunRound();
       SumSlots(input_, output_, call_.count);
       return;
@@ -56,11 +61,14 @@ class OrderedCall {
     int64_t begin = 0;
     do {  // an empty call is announced too
       const int64_t n = std::min(chunk, call_.count - begin);
-      const auto part = [&](int rank) {
-        return input_ + rank * part_bytes + begin * item_bytes_;
-      };
-      ExchangeAll([&](int peer) { return Piece{part(peer), n * item_bytes_}; },
-                  [&](int peer) { return Piece{Slot(peer), n * item_bytes_}; });
+      const auto part = [&](int rank) { return input_ + rank * part_bytes + begin * item_bytes_; };
+      ExchangeAll(
+          [&](int peer) {
+            return Piece{part(peer), n * item_bytes_};
+          },
+          [&](int peer) {
+            return Piece{Slot(peer), n * item_bytes_};
+          });
       exchange_.RunRound();
       SumSlots(part(group_.rank), output_ + begin * item_bytes_, n);
       begin += n;
@@ -69,16 +77,26 @@ class OrderedCall {
 
   void AllGather() {
     const int64_t bytes = call_.count * item_bytes_;
-    ExchangeAll([&](int) { return Piece{input_, bytes}; },
-                [&](int peer) { return Piece{output_ + peer * bytes, bytes}; });
+    ExchangeAll(
+        [&](int) {
+          return Piece{input_, bytes};
+        },
+        [&](int peer) {
+          return Piece{output_ + peer * bytes, bytes};
+        });
     Copy(output_ + group_.rank * bytes, input_, bytes);
     exchange_.RunRound();
   }
 
   void AllToAll() {
     const int64_t bytes = call_.count * item_bytes_;
-    ExchangeAll([&](int peer) { return Piece{input_ + peer * bytes, bytes}; },
-                [&](int peer) { return Piece{output_ + peer * bytes, bytes}; });
+    ExchangeAll(
+        [&](int peer) {
+          return Piece{input_ + peer * bytes, bytes};
+        },
+        [&](int peer) {
+          return Piece{output_ + peer * bytes, bytes};
+        });
     Copy(output_ + group_.rank * bytes, input_ + group_.rank * bytes, bytes);
     exchange_.RunRound();
   }
@@ -174,7 +192,9 @@ class OrderedCall {
     };
     const Piece own = range(group_.rank);
     ExchangeAll([&](int peer) { return range(peer); },
-                [&](int peer) { return Piece{Slot(peer), own.bytes}; });
+                [&](int peer) {
+                  return Piece{Slot(peer), own.bytes};
+                });
     exchange_.RunRound();
     SumSlots(own.data, const_cast<char*>(own.data), own.bytes / item_bytes_);
     ExchangeAll([&](int) { return own; }, [&](int peer) { return range(peer); });

@@ -68,8 +68,9 @@ void CheckMembers(std::span<const int> members, const Membership& over) {
                         over.size(), " ranks is out of range or named twice"));
     seen[static_cast<size_t>(member)] = true;
   }
-  CADMUS_CHECK(seen[static_cast<size_t>(over.rank)],
-               StrCat("rank ", over.rank, " of group ", over.name, " makes a group without itself"));
+  CADMUS_CHECK(
+      seen[static_cast<size_t>(over.rank)],
+      StrCat("rank ", over.rank, " of group ", over.name, " makes a group without itself"));
 }
 
 }  // namespace
@@ -109,8 +110,7 @@ class OrderedCommunicator::PendingCall final : public CommunicationWorker::Task 
     group.endpoint_.recorder.Fail(record, {});
     group.Fail(std::make_exception_ptr(
         Error(Kind::kCommunication,
-              StrCat("group ", group.name(), ", ",
-                     Describe(InfoOf(calls, group.name(), sequence)),
+              StrCat("group ", group.name(), ", ", Describe(InfoOf(calls, group.name(), sequence)),
                      ": never started, because its stream had failed before"))));
     group.Release(*this);
   }
@@ -165,19 +165,19 @@ std::unique_ptr<Communicator> OrderedCommunicator::Connect(Endpoint& endpoint, i
   return Make(endpoint, meeting, meeting.world_ranks, "world", device, options, options.limit);
 }
 
-std::unique_ptr<Communicator> OrderedCommunicator::Make(
-    Endpoint& endpoint, const Membership& over, std::span<const int> members, std::string name,
-    Device& device, const CommunicatorOptions& options, std::chrono::milliseconds limit) {
+std::unique_ptr<Communicator> OrderedCommunicator::Make(Endpoint& endpoint, const Membership& over,
+                                                        std::span<const int> members,
+                                                        std::string name, Device& device,
+                                                        const CommunicatorOptions& options,
+                                                        std::chrono::milliseconds limit) {
   CheckMembers(members, over);
   Membership membership{.name = std::move(name), .context = 0, .world_ranks = {}, .rank = 0};
   for (size_t i = 0; i < members.size(); ++i) {
     if (members[i] == over.rank) membership.rank = static_cast<int>(i);
     membership.world_ranks.push_back(over.world_ranks[static_cast<size_t>(members[i])]);
   }
-  const CallInfo info{.group = over.name,
-                      .op = CollectiveOp::kMakeGroup,
-                      .sequence = -1,
-                      .site = membership.name};
+  const CallInfo info{
+      .group = over.name, .op = CollectiveOp::kMakeGroup, .sequence = -1, .site = membership.name};
   const int64_t record = endpoint.recorder.Issue(info);
   endpoint.worker.Run([&] {
     endpoint.recorder.Start(record);

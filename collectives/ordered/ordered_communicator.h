@@ -55,12 +55,13 @@ class OrderedCommunicator final : public Communicator {
 
   Endpoint& endpoint_;
   const Membership membership_;
-  int64_t num_collectives_ = 0;      // issued: what all ranks count alike
+  int64_t num_collectives_ = 0;  // issued: what all ranks count alike
   int64_t num_point_to_point_ = 0;
 
   std::mutex mutex_;
   std::condition_variable released_;
-  std::vector<std::unique_ptr<PendingCall>> pending_;  // all; made at once, so that calls allocate nothing
+  std::vector<std::unique_ptr<PendingCall>>
+      pending_;  // all; made at once, so that calls allocate nothing
   std::vector<PendingCall*> free_;
   std::exception_ptr failure_;
 };

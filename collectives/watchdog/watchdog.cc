@@ -35,7 +35,8 @@ std::string Describe(const ExpiredWait& wait) {
   std::string missing = RanksInWords(wait.missing_ranks, [](int rank) { return rank; });
   const bool same = std::all_of(wait.missing_ranks.begin(), wait.missing_ranks.end(),
                                 [&](int rank) { return world_rank(rank) == rank; });
-  if (!same) missing += StrCat(" (", RanksInWords(wait.missing_ranks, world_rank), " of the world)");
+  if (!same)
+    missing += StrCat(" (", RanksInWords(wait.missing_ranks, world_rank), " of the world)");
   return StrCat("group ", wait.call.group, " (", wait.members.size(), " ranks), ",
                 Describe(wait.call), ": rank ", wait.rank, " has waited ", InWords(wait.waited),
                 " for ", missing, "; ", wait.missing_ranks.size() == 1 ? "it" : "they",

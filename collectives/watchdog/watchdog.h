@@ -21,7 +21,9 @@ class Watchdog {
   // A new wait begins: every peer has the whole limit.
   void Begin(Clock::time_point now);
   // `peer` has sent or taken a message.
-  void Progress(int peer, Clock::time_point now) { last_progress_[static_cast<size_t>(peer)] = now; }
+  void Progress(int peer, Clock::time_point now) {
+    last_progress_[static_cast<size_t>(peer)] = now;
+  }
 
   // When a wait for `peer` expires unless it makes progress. A peer that stops is thus found within
   // the limit of its last message in this wait, and within two limits whenever it stopped.
@@ -38,9 +40,9 @@ class Watchdog {
 // A wait that has expired.
 struct ExpiredWait {
   CallInfo call = {};
-  int rank = 0;                        // of the group, as are the missing
+  int rank = 0;  // of the group, as are the missing
   std::span<const int> missing_ranks = {};
-  std::span<const int> members = {};        // rank in the world of each rank of the group
+  std::span<const int> members = {};  // rank in the world of each rank of the group
   Watchdog::Clock::duration waited{0};
   std::chrono::milliseconds limit{0};
 };

@@ -20,7 +20,7 @@ CpuStream::CpuStream(Device& device, StreamKind kind, int id, std::string name, 
   queue_ = std::make_shared<WorkQueue>(this->name());
   worker_ = std::jthread([queue = queue_.get(), label = RankLabel()] {
     SetRankLabel(label);
-    queue->Work();
+    queue->RunWorker();
   });
 }
 

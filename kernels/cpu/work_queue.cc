@@ -49,7 +49,7 @@ void WorkQueue::Await(uint64_t place, std::chrono::milliseconds limit, const Wai
   }
 }
 
-void WorkQueue::Work() {
+void WorkQueue::RunWorker() {
   std::unique_lock lock(mutex_);
   while (true) {
     // Sleeps while idle: without a limit, since nobody waits for this.

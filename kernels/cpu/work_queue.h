@@ -64,7 +64,7 @@ class WorkQueue {
   void Await(uint64_t place, std::chrono::milliseconds limit, const Waiter& waiter);
 
   // The worker's loop: returns once the queue is closed and empty.
-  void Work();
+  void RunWorker();
   void Close();
   // The failure that nobody was told of, if any.
   std::exception_ptr TakeUnseenFailure();

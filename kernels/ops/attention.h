@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention, exact and blocked: memory is linear in the sequence, never [Sq, Sk].
 //
-//   P[q, k] = softmax over visible k of scale · Q[q] · K[k];   O = P V;   lse[q] = log Σ_k
-//   exp(scale · Q[q] · K[k])
+//   P[q, k] = softmax over visible k of scale · Q[q] · K[k];   O = P V
+//   lse[q] = log Σ_k exp(scale · Q[q] · K[k])
 //
 // Query head h reads key/value head h / (H / K) (grouped-query attention). Key k is visible to
 // query q when
 //   causal: k + key_offset ≤ q + query_offset        (kFull: always)
 //   and, when documents are given, document of q = document of k (packed sequences).
 // A query that sees no key gets O = 0, lse = -inf, and no gradient.
-// Backward recomputes P from lse: dV = Pᵀ dO; dP = dO Vᵀ; dS = P ∘ (dP - rowsum(dO ∘ O)); dQ =
-// scale dS K; dK = scale dSᵀ Q. Source: Dao et al., FlashAttention (2205.14135) §3.1; Dao,
-// FlashAttention-2 (2307.08691) §3.1. Deterministic: the order of sums depends on shapes only.
+// Backward recomputes P from lse: dV = Pᵀ dO; dP = dO Vᵀ; dS = P ∘ (dP - rowsum(dO ∘ O));
+// dQ = scale dS K; dK = scale dSᵀ Q. P then carries the rounding of lse: relative |lse| · ε.
+// Source: Dao et al., FlashAttention (2205.14135) §3.1; Dao, FlashAttention-2 (2307.08691) §3.1.
+// Deterministic: the order of sums depends on shapes only.
 //
 // Letters: B batch, S query length, T key length, H query heads, K key/value heads, D head dim.
 #pragma once

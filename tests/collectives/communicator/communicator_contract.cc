@@ -144,9 +144,8 @@ template <class T>
 void ReduceScatterSumsEachPart(Communicator& world, Stream& stream) {
   for (int64_t count : kSizes) {
     const auto input_value = [&](int64_t i) { return Value<T>(world.rank(), i); };
-    const std::vector<T> expected = Filled<T>(count, [&](int64_t i) {
-      return SumOfValues<T>(world.size(), world.rank() * count + i);
-    });
+    const std::vector<T> expected = Filled<T>(
+        count, [&](int64_t i) { return SumOfValues<T>(world.size(), world.rank() * count + i); });
     Buffer<T> input(count * world.size(), stream, input_value);
     Buffer<T> output(count, stream);
     world.ReduceScatter({.input = input.view(), .output = output.view(), .site = "apart"}, stream);
@@ -198,9 +197,11 @@ void AllToAllTransposesParts(Communicator& world, Stream& stream) {
     Buffer<int32_t> output(whole, stream);
     world.AllToAll({.input = input.view(), .output = output.view(), .site = "transpose"}, stream);
     stream.Synchronize(kWait);
-    EXPECT_EQ(output.Values(), Filled<int32_t>(whole, [&](int64_t i) {
-                return value(static_cast<int>(i / count), world.rank(), i % count);
-              }))
+    EXPECT_EQ(output.Values(), Filled<int32_t>(whole,
+                                               [&](int64_t i) {
+                                                 return value(static_cast<int>(i / count),
+                                                              world.rank(), i % count);
+                                               }))
         << count << " elements a part";
   }
 }
@@ -250,9 +251,9 @@ void BroadcastReachesAllFromEveryRoot(Communicator& world, Stream& stream) {
       });
       world.Broadcast({.buffer = buffer.view(), .root = root, .site = "broadcast"}, stream);
       stream.Synchronize(kWait);
-      EXPECT_EQ(buffer.Values(), Filled<uint8_t>(count, [&](int64_t i) {
-                  return static_cast<uint8_t>(3 * i + root);
-                }))
+      EXPECT_EQ(
+          buffer.Values(),
+          Filled<uint8_t>(count, [&](int64_t i) { return static_cast<uint8_t>(3 * i + root); }))
           << count << " elements from rank " << root;
     }
   }
@@ -400,11 +401,8 @@ void WrongArgumentsThrowAtTheCall(Communicator& world, Stream& stream) {
   throws([&] { world.AllReduce({.buffer = TensorView()}, stream); }, "must be present");
   throws([&] { world.Broadcast({.buffer = buffer.view(), .root = world.size()}, stream); }, "root");
   throws([&] { world.Send({.buffer = buffer.view(), .peer = world.rank()}, stream); }, "to rank");
-  throws(
-      [&] {
-        world.AllToAll({.input = buffer.view(), .output = buffer.view()}, stream);
-      },
-      world.size() == 1 ? "overlap" : "equal parts");
+  throws([&] { world.AllToAll({.input = buffer.view(), .output = buffer.view()}, stream); },
+         world.size() == 1 ? "overlap" : "equal parts");
   throws(
       [&] {
         Group group(world);
@@ -451,16 +449,15 @@ void ExpectMismatchNamed(Communicator& world, Stream& stream, const Call& call,
 
 void DifferentOperationsAreNamed(Communicator& world, Stream& stream) {
   Buffer<double> buffer(world.size(), stream);
-  ExpectMismatchNamed(
-      world, stream,
-      [&](Communicator& group, Stream& s, bool differs) {
-        if (differs) {
-          group.Barrier("evaluation", s);
-        } else {
-          group.AllReduce({.buffer = buffer.view(), .site = "gradients"}, s);
-        }
-      },
-      {"all-reduce #0 'gradients'", "barrier #0 'evaluation'"});
+  ExpectMismatchNamed(world, stream,
+                      [&](Communicator& group, Stream& s, bool differs) {
+                        if (differs) {
+                          group.Barrier("evaluation", s);
+                        } else {
+                          group.AllReduce({.buffer = buffer.view(), .site = "gradients"}, s);
+                        }
+                      },
+                      {"all-reduce #0 'gradients'", "barrier #0 'evaluation'"});
 }
 
 void DifferentSizesAreNamed(Communicator& world, Stream& stream) {
@@ -477,20 +474,19 @@ void DifferentSizesAreNamed(Communicator& world, Stream& stream) {
 void DifferentDtypesAreNamed(Communicator& world, Stream& stream) {
   Buffer<double> wide(8, stream);
   Buffer<float> narrow(16, stream);
-  ExpectMismatchNamed(
-      world, stream,
-      [&](Communicator& group, Stream& s, bool differs) {
-        group.AllReduce({.buffer = differs ? narrow.view() : wide.view(), .site = "g"}, s);
-      },
-      {"F64", "F32"});
+  ExpectMismatchNamed(world, stream,
+                      [&](Communicator& group, Stream& s, bool differs) {
+                        group.AllReduce(
+                            {.buffer = differs ? narrow.view() : wide.view(), .site = "g"}, s);
+                      },
+                      {"F64", "F32"});
 }
 
 void DifferentRootsAreNamed(Communicator& world, Stream& stream) {
   if (world.size() != 2) return;  // with more, some ranks only wait for a root that does not send
   Buffer<double> buffer(8, stream);
-  const std::unique_ptr<Communicator> group =
-      world.MakeGroup(AllRanks(world), "roots",
-                      {.limit = std::chrono::milliseconds(300), .workspace_bytes = 4096});
+  const std::unique_ptr<Communicator> group = world.MakeGroup(
+      AllRanks(world), "roots", {.limit = std::chrono::milliseconds(300), .workspace_bytes = 4096});
   // Both send, or both receive: named by the limit.
   EXPECT_THAT(FailureOf(*group, stream,
                         [&](Stream& s) {

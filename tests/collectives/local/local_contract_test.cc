@@ -29,15 +29,14 @@ TEST_P(LocalContract, Holds) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, LocalContract,
-                         ::testing::Combine(::testing::Range(1, 5),
-                                            ::testing::ValuesIn(kStreamModes),
-                                            ::testing::ValuesIn(ContractCases().begin(),
-                                                                ContractCases().end())),
-                         [](const auto& test) {
-                           return StrCat(std::get<0>(test.param), std::get<1>(test.param).name,
-                                         std::get<2>(test.param).name);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Ranks, LocalContract,
+    ::testing::Combine(::testing::Range(1, 5), ::testing::ValuesIn(kStreamModes),
+                       ::testing::ValuesIn(ContractCases().begin(), ContractCases().end())),
+    [](const auto& test) {
+      return StrCat(std::get<0>(test.param), std::get<1>(test.param).name,
+                    std::get<2>(test.param).name);
+    });
 
 }  // namespace
 }  // namespace cadmus

@@ -17,6 +17,7 @@ namespace cadmus {
 namespace {
 
 TEST(StoppedRank, IsNamedByAllOthers) {
+  if (MpiWorld().size() == 1) GTEST_SKIP() << "needs a rank to stop and one to wait for it";
   constexpr std::chrono::milliseconds kLimit(1000);
   DeviceOptions device_options;
   device_options.memory_bytes = int64_t{64} << 20;
@@ -48,8 +49,7 @@ TEST(StoppedRank, IsNamedByAllOthers) {
       ADD_FAILURE() << "a stopped rank took part";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Kind::kCommunication);
-      EXPECT_THAT(error.what(),
-                  ::testing::HasSubstr("all-reduce #1 'gradients' (4.0 MiB of F32)"));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("all-reduce #1 'gradients' (4.0 MiB of F32)"));
       EXPECT_THAT(error.what(), ::testing::HasSubstr(StrCat(" for rank ", victim, ";")));
     }
     EXPECT_LE(std::chrono::steady_clock::now() - begin, 2 * kLimit);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -47,8 +48,8 @@ TEST_F(FileTest, WhatIsWrittenIsReadBackAlsoEmptyAndBinary) {
     ReplaceFile(path, content, Kind::kData);
     EXPECT_EQ(ReadFile(path, Kind::kData), content);
     const MappedFile mapped(path, Kind::kData);
-    ASSERT_EQ(mapped.bytes().size(), content.size());
-    EXPECT_EQ(std::memcmp(mapped.bytes().data(), content.data(), content.size()), 0);
+    const auto bytes = std::as_bytes(std::span(content.data(), content.size()));
+    EXPECT_TRUE(std::ranges::equal(mapped.bytes(), bytes));
     EXPECT_EQ(mapped.path(), path);
     EXPECT_FALSE(std::filesystem::exists(folder_ / "file.tmp"));
   }

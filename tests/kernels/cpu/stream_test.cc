@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
+#include <fstream>
 #include <latch>
 #include <memory>
 #include <string>
@@ -249,12 +251,24 @@ TEST_F(StreamTest, AFullSlotOfCapturesFits) {
   EXPECT_EQ(sum, 600);
 }
 
+int64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t size_pages = 0;
+  int64_t resident_pages = 0;
+  statm >> size_pages >> resident_pages;
+  return resident_pages * ::sysconf(_SC_PAGESIZE);
+}
+
 TEST_F(StreamTest, MemoryBecomesResidentOnlyAsItIsTouched) {
+  const int64_t before = ResidentBytes();
   CpuDevice large(int64_t{1} << 40, pool_, CpuStreams::kInline);
   auto compute = NewCompute(large);
   void* memory = large.allocator().Allocate(int64_t{1} << 39, MemoryCategory::kWorkspace, *compute);
-  const TensorView page(memory, DType::kU8, {4096});
-  large.FillZero(page, *compute);
+  const TensorView touched(memory, DType::kU8, {32 << 20});
+  large.FillZero(touched, *compute);
+  const int64_t grown = ResidentBytes() - before;
+  EXPECT_GE(grown, 30 << 20);
+  EXPECT_LE(grown, 128 << 20);  // a sanitizer's shadow included
   large.allocator().Free(memory);
 }
 

@@ -119,7 +119,6 @@ TYPED_TEST(RopeTyped, TablesAreRoundedFromF64) {
 
 TYPED_TEST(RopeTyped, RotatesOnlyTheHeadsOfAStridedView) {
   using T = TypeParam;
-  const Size size = {2, 3, 2, 4};
   const int64_t all_heads = 5, num_positions = 7;
   const auto qkv = RandomValues<T>(2 * 3 * all_heads * 4, "qkv");
   const auto positions = Positions(6, num_positions);

@@ -147,13 +147,13 @@ INSTANTIATE_TEST_SUITE_P(
                     StepCase{"llama_step_tied.safetensors", DType::kF64, 1e-10, 1e-10},
                     StepCase{"llama_step_untied.safetensors", DType::kF32, 1e-6, 1e-5},
                     StepCase{"llama_step_tied.safetensors", DType::kF32, 1e-6, 1e-5}),
-    [](const auto& info) {
+    [](const auto& test) {
       return StrCat(
-          std::string(info.param.file).find("untied") != std::string::npos ? "Untied" : "Tied",
-          info.param.dtype == DType::kF64 ? "F64" : "F32");
+          std::string(test.param.file).find("untied") != std::string::npos ? "Untied" : "Tied",
+          test.param.dtype == DType::kF64 ? "F64" : "F32");
     });
 
-TEST(TorchParity, TwentyStepsOfAdamW) {
+TEST(TorchCurve, TwentyStepsOfAdamW) {
   const Golden golden("llama_curve.safetensors");
   const auto loss = golden.Values<double>("loss");
   const auto gnorm = golden.Values<double>("gnorm");

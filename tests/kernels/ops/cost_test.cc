@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the sim device records of each op: its name, its floating-point operations and the bytes
+// that it must move.
+#include <gtest/gtest.h>
+
+#include "kernels/device/tensor.h"
+#include "kernels/device/trace.h"
+#include "kernels/open_device.h"
+#include "kernels/ops/adamw.h"
+#include "kernels/ops/cast.h"
+#include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/dropout.h"
+#include "kernels/ops/embedding.h"
+#include "kernels/ops/reduce.h"
+#include "kernels/ops/rms_norm.h"
+#include "kernels/ops/rope.h"
+#include "kernels/ops/swiglu.h"
+
+namespace cadmus {
+namespace {
+
+// Views of T = 7 tokens and D = 10 columns on a sim device.
+class OpCosts : public ::testing::Test {
+ protected:
+  Tensor New(DType dtype, const Shape& shape) {
+    return Tensor(dtype, shape, MemoryCategory::kWorkspace, *stream_);
+  }
+  // The cost of the one op that was recorded since the last call, which must be `name`.
+  OpCost Recorded(const std::string& name) {
+    Trace& trace = *device_->trace();
+    EXPECT_EQ(trace.entries().size(), 1U) << name;
+    const TraceEntry entry = trace.entries().empty() ? TraceEntry() : trace.entries().front();
+    EXPECT_EQ(entry.name, name);
+    trace.Clear();
+    return entry.cost;
+  }
+
+  std::unique_ptr<Device> device_ = OpenDevice({.kind = DeviceKind::kSim});
+  std::unique_ptr<Stream> stream_ = device_->NewStream(StreamKind::kCompute, "compute");
+  Tensor x_ = New(DType::kF32, {7, 10});
+  Tensor y_ = New(DType::kF32, {7, 10});
+  Tensor column_ = New(DType::kF32, {10});
+  Tensor row_ = New(DType::kF32, {7});
+  Tensor tokens_ = New(DType::kI32, {7});
+  Tensor scalars_ = New(DType::kU8, {kStepScalarsBytes});
+  Tensor one_ = New(DType::kF64, {1});
+  Tensor workspace_ = New(DType::kU8, {4096});
+};
+
+TEST_F(OpCosts, RmsNorm) {
+  RmsNormForward({.x_TD = x_, .weight_D = column_, .y_TD = y_, .rstd_T = row_}, *stream_);
+  OpCost cost = Recorded("RmsNormForward");
+  EXPECT_EQ(cost.flops, 4 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (2 * 70 + 10 + 7));
+  RmsNormBackward({.s_TD = x_,
+                   .weight_D = column_,
+                   .rstd_T = row_,
+                   .dy_TD = y_,
+                   .ds_TD = y_,
+                   .dweight_D = column_,
+                   .dweight_mode = GradMode::kAccumulate,
+                   .workspace = workspace_},
+                  *stream_);
+  cost = Recorded("RmsNormBackward");
+  EXPECT_EQ(cost.flops, 10 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (3 * 70 + 3 * 10 + 7));
+}
+
+TEST_F(OpCosts, Rope) {
+  const Tensor table = New(DType::kF32, {100, 5});
+  Rope({.x_BSND = x_.view().Reshape({1, 7, 1, 10}),
+        .positions_BS = tokens_.view().Reshape({1, 7}),
+        .cos_PF = table,
+        .sin_PF = table},
+       *stream_);
+  const OpCost cost = Recorded("Rope");
+  EXPECT_EQ(cost.flops, 3 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (2 * 70 + 7 + 2 * 7 * 5));
+}
+
+TEST_F(OpCosts, SwiGlu) {
+  const Tensor gate_up = New(DType::kF32, {7, 20});
+  SwiGluForward({.gate_up_TG = gate_up, .y_TF = y_}, *stream_);
+  EXPECT_EQ(Recorded("SwiGluForward").bytes, 4 * (140 + 70));
+  SwiGluBackward({.gate_up_TG = gate_up, .dy_TF = y_, .dgate_up_TG = gate_up}, *stream_);
+  EXPECT_EQ(Recorded("SwiGluBackward").bytes, 4 * (140 + 70 + 140));
+}
+
+TEST_F(OpCosts, Embedding) {
+  const Tensor table = New(DType::kF32, {1000, 10});
+  EmbeddingForward({.tokens_T = tokens_, .table_VD = table, .y_TD = y_}, *stream_);
+  EXPECT_EQ(Recorded("EmbeddingForward").bytes, 4 * (7 + 2 * 70));
+  EmbeddingBackwardArgs args = {.tokens_T = tokens_, .dy_TD = y_, .dtable_VD = table};
+  EmbeddingBackward(args, *stream_);
+  OpCost cost = Recorded("EmbeddingBackward");
+  EXPECT_EQ(cost.flops, 70);
+  EXPECT_EQ(cost.bytes, 4 * (7 + 3 * 70 + 10000));
+  args.mode = GradMode::kAccumulate;
+  EmbeddingBackward(args, *stream_);
+  EXPECT_EQ(Recorded("EmbeddingBackward").bytes, 4 * (7 + 3 * 70));
+}
+
+TEST_F(OpCosts, CrossEntropy) {
+  CrossEntropyArgs args = {
+      .logits_TV = x_, .labels_T = tokens_, .scalars = scalars_, .loss_T = row_};
+  CrossEntropy(args, *stream_);
+  EXPECT_EQ(Recorded("CrossEntropy").bytes, 4 * (2 * 70 + 2 * 7));
+  args.gradient = LogitGradient::kNone;
+  CrossEntropy(args, *stream_);
+  EXPECT_EQ(Recorded("CrossEntropy").bytes, 4 * (70 + 2 * 7));
+}
+
+TEST_F(OpCosts, AdamW) {
+  const Tensor state = New(DType::kF64, {10});
+  AdamW({.scalars = scalars_,
+         .grad_N = column_,
+         .master_N = state,
+         .m_N = state,
+         .v_N = state,
+         .weight_N = column_},
+        *stream_);
+  const OpCost cost = Recorded("AdamW");
+  EXPECT_EQ(cost.flops, 15 * 10);
+  EXPECT_EQ(cost.bytes, 2 * 4 * 10 + 6 * 8 * 10);
+}
+
+TEST_F(OpCosts, Reductions) {
+  Sum({.x_N = column_, .out = one_, .workspace = workspace_}, *stream_);
+  EXPECT_EQ(Recorded("Sum").flops, 10);
+  SquaredNorm({.x_N = column_, .out = one_, .workspace = workspace_}, *stream_);
+  const OpCost cost = Recorded("SquaredNorm");
+  EXPECT_EQ(cost.flops, 20);
+  EXPECT_EQ(cost.bytes, 40 + 8);
+  ClipFactor({.squared_norm = one_, .max_norm = 1, .norm = one_, .scalars = scalars_}, *stream_);
+  Recorded("ClipFactor");
+}
+
+TEST_F(OpCosts, CastAndDropout) {
+  const Tensor wide = New(DType::kF64, {7, 10});
+  Cast({.x = wide, .y = y_}, *stream_);
+  EXPECT_EQ(Recorded("Cast").bytes, 12 * 70);
+  Dropout({.x_TD = x_, .residual_TD = y_, .y_TD = y_}, *stream_);
+  const OpCost cost = Recorded("Dropout");
+  EXPECT_EQ(cost.flops, 70);
+  EXPECT_EQ(cost.bytes, 4 * 3 * 70);
+}
+
+TEST_F(OpCosts, EmptyWorkIsNotRecorded) {
+  const Tensor empty = New(DType::kF32, {0, 10});
+  const Tensor no_rows = New(DType::kF32, {0});
+  RmsNormForward({.x_TD = empty, .weight_D = column_, .y_TD = empty, .rstd_T = no_rows}, *stream_);
+  Cast({.x = empty, .y = empty}, *stream_);
+  Dropout({.x_TD = empty, .y_TD = empty}, *stream_);
+  EXPECT_TRUE(device_->trace()->entries().empty());
+}
+
+}  // namespace
+}  // namespace cadmus
