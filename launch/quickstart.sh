@@ -62,7 +62,7 @@ fi
 echo "$(find "$text" -type f | wc -l) files, $(find "$text" -type f -exec cat {} + | wc -c) bytes"
 
 step "4/7 tokenizer and data"
-"$cadmus" data tokenizer train "$text" --vocab-size 4096 --out "$data/tokenizer.json"
+"$cadmus" data tokenizer train "$text" --vocab-size 2048 --out "$data/tokenizer.json"
 "$cadmus" data build "$text" --tokenizer "$data/tokenizer.json" --out "$data/tokens"
 
 # Two ranks on one machine: as root or not, with or without a core for each, in a container or not.
