@@ -75,7 +75,14 @@ int64_t Restore(const RunConfig& config, const RunFolder& folder, TrainingJob& j
   RunConfig stored;
   LoadConfig(folder.config(), {}, stored);
   RequireSameRun(stored, config);
-  LoadCheckpoint(*latest, job.StateEntries(), job.compute());
+  try {
+    LoadCheckpoint(*latest, job.StateEntries(), job.compute());
+  } catch (const Error& e) {
+    if (e.kind() != Kind::kCheckpoint) throw;
+    throw Error(Kind::kCheckpoint,
+                StrCat(e.message(), ": move ", latest->string(),
+                       " away, and the same command goes on from the checkpoint before"));
+  }
   if (world.rank() == 0) LogInfo(StrCat("going on from ", latest->string()));
   return found;
 }
@@ -155,7 +162,8 @@ int RunTrain(const TrainFlags& flags) {
                                            .tokenizer_hash = data.tokenizer_hash,
                                            .config_text = config_text,
                                            .layout = StrCat("dp_replicate ", world->size())},
-                                  .samples_per_step = config.train().global_batch_size()},
+                                  .samples_per_step = config.train().global_batch_size(),
+                                  .last_saved = completed},
                                  job.StateEntries(), *world, job.compute());
   observers.push_back(&checkpoints);
 
