@@ -91,7 +91,13 @@ step "6/7 resume from the checkpoint: the same command again"
 "${train[@]}"
 
 step "7/7 generate"
-"$cadmus" generate "$out" --prompt "The kernel" --max-tokens 120 --seed 1
+generated=$("$cadmus" generate "$out" --prompt "The kernel" --max-tokens 200)
+echo "$generated"
+
+# Lower-case words, one a line.
+words() { LC_ALL=C tr -cs 'A-Za-z' '\n' | LC_ALL=C tr 'A-Z' 'a-z' | sed '/^$/d'; }
+find "$text" -type f -exec zcat -f {} + | words | sort -u > "$data/words"
+echo "$(words <<< "$generated" | grep -cxFf "$data/words") of the $(words <<< "$generated" | wc -l) words occur in the text"
 
 step "done"
 cat << END

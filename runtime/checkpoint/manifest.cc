@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/checkpoint/manifest.h"
 
-#include <algorithm>
+#include <system_error>
 #include <unordered_set>
+#include <utility>
 
 #include "kernels/base/checksum.h"
 #include "kernels/base/file.h"
@@ -159,7 +160,8 @@ Manifest ParseManifest(const std::string& bytes, const std::string& source) {
 
 Manifest ReadManifest(const std::filesystem::path& checkpoint) {
   const std::filesystem::path path = checkpoint / kManifestName;
-  if (!std::filesystem::exists(path)) {
+  std::error_code code;  // what cannot be looked at is named when it is read
+  if (!std::filesystem::exists(path, code) && !code) {
     throw Error(Kind::kCheckpoint, StrCat(checkpoint.string(), ": no checkpoint, or a torn one: ",
                                           kManifestName, " is missing", kRemedy));
   }

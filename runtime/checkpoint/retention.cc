@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/checkpoint/retention.h"
 
-#include <algorithm>
+#include <exception>
 #include <ranges>
-#include <system_error>
 
 #include "kernels/base/error.h"
 #include "kernels/base/file.h"
@@ -19,14 +18,15 @@ namespace fs = std::filesystem;
 
 // The manifest goes first, and for good: what remains after a crash is seen to be no checkpoint.
 bool Remove(const fs::path& checkpoint) {
-  std::error_code code;
-  fs::remove(checkpoint / kManifestName, code);
-  if (!code) {
+  try {
+    fs::remove(checkpoint / kManifestName);
     SyncFolder(checkpoint, Kind::kCheckpoint);
-    fs::remove_all(checkpoint, code);
+    fs::remove_all(checkpoint);
+    return true;
+  } catch (const std::exception& error) {
+    LogWarning(StrCat("cannot remove ", checkpoint.string(), ": ", error.what()));
+    return false;
   }
-  if (code) LogWarning(StrCat("cannot remove ", checkpoint.string(), ": ", code.message()));
-  return !code;
 }
 
 }  // namespace

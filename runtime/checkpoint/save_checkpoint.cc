@@ -120,12 +120,16 @@ void Publish(const fs::path& temporary, const fs::path& checkpoint) {
     Rename(temporary, checkpoint);
   }
   SyncFolder(checkpoint.parent_path(), Kind::kCheckpoint);
-  if (!replaced.empty()) RemoveFolder(replaced);
+  // The new checkpoint is in place; should the old one resist, the next save tries again.
+  std::error_code code;
+  if (!replaced.empty()) fs::remove_all(replaced, code);
+  if (code) LogWarning(StrCat("cannot remove ", replaced.string(), ": ", code.message()));
 }
 
 }  // namespace
 
 fs::path SaveCheckpoint(const SaveRequest& request) {
+  CADMUS_CHECK(request.info.completed_steps >= 0, StrCat(request.info.completed_steps, " steps"));
   const fs::path checkpoint = request.folder / CheckpointName(request.info.completed_steps);
   const fs::path temporary = checkpoint.string() + std::string(kTemporarySuffix);
   const bool is_first = request.world.rank() == 0;
@@ -153,10 +157,15 @@ fs::path SaveCheckpoint(const SaveRequest& request) {
     });
   } catch (const Error& error) {
     // After a failure of the communication others may still write there; the next save clears it.
-    if (is_first && error.kind() != Kind::kCommunication) {
-      std::error_code code;
-      fs::remove_all(temporary, code);
-      if (code) LogWarning(StrCat("cannot remove ", temporary.string(), ": ", code.message()));
+    if (error.kind() == Kind::kCommunication) throw;
+    try {
+      // All ranks stay until the folder is gone: one that leaves with an error may end the others.
+      agree([&] {
+        if (is_first) RemoveFolder(temporary);
+        return std::string();
+      });
+    } catch (const Error& second) {
+      if (second.kind() != Kind::kCommunication) LogWarning(second.message());
     }
     throw;
   }

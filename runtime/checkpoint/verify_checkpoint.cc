@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/checkpoint/verify_checkpoint.h"
 
-#include <optional>
-#include <unordered_map>
-
 #include "runtime/checkpoint/chunk_reader.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/checkpoint/shard.h"

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "kernels/base/error.h"
@@ -62,7 +63,8 @@ std::string MetricsLine(const StepMetrics& m) {
 
 MetricsFile::MetricsFile(std::filesystem::path path, int64_t resume_after_step)
     : path_(std::move(path)) {
-  if (std::filesystem::exists(path_)) {
+  std::error_code code;  // what cannot be looked at is named when it is opened
+  if (std::filesystem::exists(path_, code)) {
     const std::string text = ReadFile(path_, Kind::kData);
     const std::string kept = KeptLines(text, resume_after_step);
     if (kept != text) ReplaceFile(path_, kept, Kind::kData);

@@ -268,7 +268,7 @@ TEST_F(StreamTest, MemoryBecomesResidentOnlyAsItIsTouched) {
   large.FillZero(touched, *compute);
   const int64_t grown = ResidentBytes() - before;
   EXPECT_GE(grown, 30 << 20);
-  EXPECT_LE(grown, 128 << 20);  // a sanitizer's shadow included
+  EXPECT_LE(grown, 256 << 20);  // a thread sanitizer keeps four more bytes per byte touched
   large.allocator().Free(memory);
 }
 

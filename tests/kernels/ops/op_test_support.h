@@ -174,7 +174,8 @@ void ExpectAsGoodAsPlain(const std::vector<T>& result, const std::vector<T>& pla
 
 template <class T>
 bool BitEqual(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 // The gradient of `loss` at `at` by central differences, in f64.
