@@ -107,7 +107,9 @@ TEST_F(CheckpointFaults, FullDiskEndsTheRunAndKeepsWhatIsSaved) {
   // Three checkpoints do not fit, so the last cannot be saved.
   const CommandResult result = Train();
   EXPECT_EQ(result.exit_code, 4) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("space"));
+  EXPECT_THAT(result.err, HasSubstr("No space left on device"));
+  EXPECT_THAT(result.err, HasSubstr("free space or raise the quota"));
+  EXPECT_THAT(result.err, HasSubstr("the run goes on without this checkpoint"));
   ExpectGood(checkpoint(4));
   ExpectGood(checkpoint(8));
   EXPECT_FALSE(fs::exists(checkpoint(12)));

@@ -6,7 +6,7 @@
 
 #include <stdexcept>
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 
 namespace cadmus {
 namespace {

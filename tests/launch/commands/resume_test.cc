@@ -161,6 +161,18 @@ TEST_F(Resume, AnotherLearningRateIsRefusedByName) {
   EXPECT_THAT(result.err, HasSubstr("another name"));
 }
 
+TEST_F(Resume, DataOfAnotherTokenizerIsRefused) {
+  ASSERT_EQ(Train({"train.steps=4"}).exit_code, 0);
+  const std::string text = WriteText("other-text", 2);
+  MakeTokenizer(text, 300, path("other.json"));
+  MakeDataset(text, path("other.json"), path("other"));
+  const CommandResult result = Train(
+      {"train.steps=8", "data.path=" + path("other"), "data.tokenizer=" + path("other.json")});
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("another tokenizer"));
+  EXPECT_EQ(Train({"train.steps=8"}).exit_code, 0);
+}
+
 TEST_F(Resume, RanksWithDifferentConfigsAreRefused) {
   // mpirun starts one rank with another seed.
   const std::vector<std::string> first = TrainCommand({}, 1);

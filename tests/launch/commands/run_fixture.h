@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "tests/launch/commands/process.h"
 
 namespace cadmus {
