@@ -10,7 +10,7 @@
 #include <numeric>
 #include <vector>
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "kernels/base/error.h"
 #include "kernels/open_device.h"
 #include "models/llama/model.h"

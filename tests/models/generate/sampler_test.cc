@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "kernels/base/error.h"
 
 namespace cadmus {
