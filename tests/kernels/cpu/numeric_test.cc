@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 
 namespace cadmus::cpu {
 namespace {

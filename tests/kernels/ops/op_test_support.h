@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include "kernels/base/philox.h"
 #include "kernels/device/device.h"
 #include "kernels/device/tensor.h"

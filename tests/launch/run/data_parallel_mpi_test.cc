@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Data parallelism over MPI ranks computes the step that one rank computes (P1), to the bit as over
 // local ranks.
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
+
+#include "launch/config/run_config.pb.h"
 #include "tests/launch/run/training_fixture.h"
 #include "tests/support/mpi_world.h"
 

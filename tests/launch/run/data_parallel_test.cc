@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Data parallelism over local ranks computes the step that one rank computes (P1), and its switches
 // change no bit (P4).
+#include <gtest/gtest.h>
 #include <algorithm>
 #include <set>
 
-#include "gtest/gtest.h"
+#include "launch/config/run_config.pb.h"
 #include "tests/launch/run/training_fixture.h"
 
 namespace cadmus {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The step recorded on the sim device is the step that the cpu runs: the same ops and collectives
 // in the same order, the same memory; and its waits are complete.
+#include <gtest/gtest.h>
 #include <fstream>
 
 #include "collectives/local/local_world.h"
 #include "collectives/sim/sim_communicator.h"
-#include "gtest/gtest.h"
 #include "kernels/device/trace.h"
 #include "kernels/sim/hazard_check.h"
+#include "launch/config/run_config.pb.h"
 #include "tests/launch/run/training_fixture.h"
 
 namespace cadmus {

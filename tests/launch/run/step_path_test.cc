@@ -6,6 +6,7 @@
 // calls it.)
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -15,7 +16,7 @@
 #include <new>
 
 #include "collectives/local/local_world.h"
-#include "gtest/gtest.h"
+#include "launch/config/run_config.pb.h"
 #include "tests/launch/run/training_fixture.h"
 
 namespace {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The training step against PyTorch: loss, gradients and a 20-step curve of tests/golden (see its
 // README).
+#include <gtest/gtest.h>
 #include <cmath>
 #include <cstring>
 
 #include "collectives/local/local_world.h"
-#include "gtest/gtest.h"
 #include "launch/config/apply_override.h"
+#include "launch/config/run_config.pb.h"
 #include "runtime/formats/safetensors.h"
 #include "tests/launch/run/training_fixture.h"
 

@@ -11,11 +11,12 @@
 
 #include "collectives/communicator/bootstrap.h"
 #include "kernels/open_device.h"
-#include "launch/config/run_config.pb.h"
 #include "launch/run/training_job.h"
 #include "runtime/data/indexed_dataset.h"
 
 namespace cadmus {
+
+class RunConfig;
 
 // A folder that goes away with the object.
 class TemporaryFolder {
