@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "kernels/base/error.h"
@@ -11,17 +12,31 @@
 namespace cadmus {
 namespace {
 
+constexpr int kListenedSignals[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+
 sigset_t ListenedSignals() {
   sigset_t set;
   sigemptyset(&set);
-  for (int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaddset(&set, signal);
+  for (int signal : kListenedSignals) sigaddset(&set, signal);
   return set;
+}
+
+// Only threads that libraries have started before main get here: theirs alone do not block these
+// signals. Blocks the signal there from now on and sends it again, for the listener.
+void PassOn(int signal, siginfo_t*, void* context) {
+  sigaddset(&static_cast<ucontext_t*>(context)->uc_sigmask, signal);
+  ::kill(::getpid(), signal);
 }
 
 }  // namespace
 
 SignalListener::SignalListener() {
   const sigset_t set = ListenedSignals();
+  struct sigaction action = {};
+  action.sa_sigaction = &PassOn;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  for (int signal : kListenedSignals)
+    CADMUS_CHECK(::sigaction(signal, &action, nullptr) == 0, "cannot handle signals");
   CADMUS_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0, "cannot block signals");
 }
 

@@ -61,10 +61,11 @@ void RequireSameOnAllRanks(const std::string& config_text, Communicator& world, 
 }
 
 // The steps that the run has completed: 0, or those of its last checkpoint, which is then loaded.
-int64_t Restore(const RunConfig& config, const RunFolder& folder, TrainingJob& job,
-                Communicator& world) {
+int64_t Restore(const RunConfig& config, const std::string& tokenizer_hash, const RunFolder& folder,
+                TrainingJob& job, Communicator& world) {
   const auto latest = FindLatestCheckpoint(folder.checkpoints());
-  const int64_t found = latest ? ReadManifest(*latest).info.completed_steps : 0;
+  const CheckpointInfo info = latest ? ReadManifest(*latest).info : CheckpointInfo();
+  const int64_t found = info.completed_steps;
   const int64_t agreed = FromRankZero(found, world, job.compute());
   if (found != agreed) {
     throw Error(Kind::kCheckpoint, StrCat("rank 0 sees a checkpoint of step ", agreed, " in ",
@@ -75,7 +76,20 @@ int64_t Restore(const RunConfig& config, const RunFolder& folder, TrainingJob& j
   RunConfig stored;
   LoadConfig(folder.config(), {}, stored);
   RequireSameRun(stored, config);
-  LoadCheckpoint(*latest, job.StateEntries(), job.compute());
+  if (info.tokenizer_hash != tokenizer_hash) {
+    throw Error(Kind::kData, StrCat(config.data().path(), " was made by another tokenizer than ",
+                                    latest->string(),
+                                    " was trained with; restore the data set, or give this run "
+                                    "another name"));
+  }
+  try {
+    LoadCheckpoint(*latest, job.StateEntries(), job.compute());
+  } catch (const Error& e) {
+    if (e.kind() != Kind::kCheckpoint) throw;
+    throw Error(Kind::kCheckpoint,
+                StrCat(e.message(), ": move ", latest->string(),
+                       " away, and the same command goes on from the checkpoint before"));
+  }
   if (world.rank() == 0) LogInfo(StrCat("going on from ", latest->string()));
   return found;
 }
@@ -128,7 +142,7 @@ int RunTrain(const TrainFlags& flags) {
   const RunFolder folder(std::filesystem::path(config.output_dir()) / config.name());
   folder.Create();
   OpenLogFile(folder.log(bootstrap->rank()).string());
-  const int64_t completed = Restore(config, folder, job, *world);
+  const int64_t completed = Restore(config, data.tokenizer_hash, folder, job, *world);
   world->Barrier("the stored config is read", job.compute());  // before rank 0 replaces it
 
   const double flops_per_step = TrainingFlops(shape, config.data().sequence_length()) *
@@ -155,7 +169,8 @@ int RunTrain(const TrainFlags& flags) {
                                            .tokenizer_hash = data.tokenizer_hash,
                                            .config_text = config_text,
                                            .layout = StrCat("dp_replicate ", world->size())},
-                                  .samples_per_step = config.train().global_batch_size()},
+                                  .samples_per_step = config.train().global_batch_size(),
+                                  .last_saved = completed},
                                  job.StateEntries(), *world, job.compute());
   observers.push_back(&checkpoints);
 

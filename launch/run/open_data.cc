@@ -4,6 +4,7 @@
 #include "kernels/base/file.h"
 #include "launch/config/run_config.pb.h"
 #include "runtime/data/data_sidecar.h"
+#include "runtime/data/window_sampler.h"
 #include "runtime/text/tokenizer_json.h"
 
 namespace cadmus {
@@ -19,6 +20,9 @@ TrainingData OpenTrainingData(RunConfig& config) {
                 "data.path is missing; build a data set with `cadmus data build` and name it");
   }
   TrainingData data = {.tokens = std::make_shared<IndexedDataset>(prefix)};
+  if (config.data().sequence_length() > 0) {  // ValidateRun speaks of the rest
+    WindowSampler(*data.tokens, {.sequence_length = config.data().sequence_length()});
+  }
   const std::optional<DataSidecar> sidecar = ReadSidecar(prefix);
   if (sidecar) data.tokenizer_hash = sidecar->tokenizer_hash;
   if (config.data().has_tokenizer()) {

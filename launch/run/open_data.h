@@ -22,8 +22,9 @@ struct TrainingData {
 };
 
 // Also fills model.llama.vocab_size from the data set where the config leaves it open. Throws kData
-// for a missing, damaged or empty data set, for one that another tokenizer made, and for tokens
-// beyond the model's vocabulary; kConfig where the vocabulary is given nowhere.
+// for a missing, damaged or empty data set, for one shorter than a sample, for one that another
+// tokenizer made, and for a vocabulary larger than the model's; kConfig where the vocabulary is
+// given nowhere.
 TrainingData OpenTrainingData(RunConfig& config);
 
 }  // namespace cadmus

@@ -17,7 +17,7 @@ void CheckpointObserver::AfterStep(const StepReport& report) {
 }
 
 void CheckpointObserver::AtEnd(int64_t completed_steps, Outcome) {
-  if (completed_steps != last_saved_) Save(completed_steps);
+  if (completed_steps != plan_.last_saved) Save(completed_steps);
 }
 
 void CheckpointObserver::Save(int64_t completed_steps) {
@@ -28,7 +28,7 @@ void CheckpointObserver::Save(int64_t completed_steps) {
                                                       .entries = entries_,
                                                       .world = world_,
                                                       .stream = stream_});
-  last_saved_ = completed_steps;
+  plan_.last_saved = completed_steps;
   if (world_.rank() == 0) {
     LogInfo(StrCat("saved ", saved.string()));
     ApplyRetention(plan_.folder, plan_.retention);

@@ -22,6 +22,7 @@ class CheckpointObserver final : public StepObserver {
     RetentionPolicy retention;
     CheckpointInfo info;  // completed_steps and data_cursor are filled in at each save
     int64_t samples_per_step = 0;
+    int64_t last_saved = 0;  // steps that are saved when the run starts or goes on; 0: none
   };
 
   // `world` and `stream` must outlive the observer.
@@ -41,7 +42,6 @@ class CheckpointObserver final : public StepObserver {
   std::vector<StateEntry> entries_;
   Communicator& world_;
   Stream& stream_;
-  int64_t last_saved_ = -1;
 };
 
 }  // namespace cadmus

@@ -53,11 +53,12 @@ StepResult TrainStep::Run(const StepBatch& batch, StopRequest stop) {
   if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) {
     throw Error(
         Kind::kNumerics,
-        StrCat(
-            "step ", batch.step + 1, ": loss ", result.loss, ", gradient norm ",
-            result.gradient_norm,
-            "; nothing of this step was saved. Resume from the last checkpoint with a lower "
-            "optimizer.lr or a longer optimizer.warmup_steps, and look at the data of this step"));
+        StrCat("step ", batch.step + 1, ": loss ", result.loss, ", gradient norm ",
+               result.gradient_norm,
+               "; nothing of this step was saved, earlier checkpoints are good. Start a run of "
+               "another "
+               "name with a lower optimizer.lr or a longer optimizer.warmup_steps, and look at the "
+               "data of this step"));
   }
   CheckAddresses();
   return result;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// AdamW over several parameters: which are decayed, what its state is; the formula is tested in
+// kernels/ops.
+#include "runtime/optim/adamw.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include "kernels/base/error.h"
+#include "kernels/open_device.h"
+
+namespace cadmus {
+namespace {
+
+class AdamWOptimizerTest : public testing::Test {
+ protected:
+  AdamWOptimizerTest()
+      : device_(OpenDevice({.memory_bytes = int64_t{1} << 20, .pool = MakeThreadPool(1)})),
+        stream_(device_->NewStream(StreamKind::kCompute, "compute")) {}
+
+  Tensor Filled(const Shape& shape, double value) {
+    Tensor tensor(DType::kF64, shape, MemoryCategory::kWeights, *stream_);
+    const std::vector<double> values(static_cast<size_t>(shape.num_elements()), value);
+    device_->CopyToDevice(tensor, ConstTensorView(values.data(), DType::kF64, shape), *stream_);
+    stream_->Synchronize(device_->wait_limit());
+    return tensor;
+  }
+  double First(const TensorView& tensor) {
+    std::vector<double> values(static_cast<size_t>(tensor.num_elements()));
+    device_->CopyToHost(TensorView(values.data(), DType::kF64, tensor.shape()), tensor, *stream_);
+    stream_->Synchronize(device_->wait_limit());
+    return values[0];
+  }
+
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+};
+
+TEST_F(AdamWOptimizerTest, OnlyParametersThatSaySoAreDecayed) {
+  const Tensor weight = Filled({2, 3}, 1), norm = Filled({3}, 1);
+  const Tensor no_gradient = Filled({6}, 0);
+  Parameter matrix = {
+      .name = "w", .shape = {2, 3}, .weight = weight, .grad = no_gradient.view().Reshape({2, 3})};
+  Parameter scale = {.name = "norm",
+                     .shape = {3},
+                     .weight_decay = false,
+                     .weight = norm,
+                     .grad = no_gradient.view().Slice(0, 0, 3)};
+  AdamWOptimizer optimizer({&matrix, &scale}, {.weight_decay = 0.5}, Precision::All(DType::kF64),
+                           *stream_);
+  const StepScalars values = {.learning_rate = 0.1, .step = 1};
+  const Tensor scalars(DType::kU8, {kStepScalarsBytes}, MemoryCategory::kWorkspace, *stream_);
+  device_->CopyToDevice(scalars, ConstTensorView(&values, DType::kU8, {kStepScalarsBytes}),
+                        *stream_);
+  optimizer.Step(scalars, *stream_);
+  EXPECT_DOUBLE_EQ(First(matrix.weight), 0.95);  // 1 - 0.1 · 0.5
+  EXPECT_EQ(First(scale.weight), 1);
+}
+
+TEST_F(AdamWOptimizerTest, StateIsTwoMomentsPerParameterThatStartAtZero) {
+  Parameter a = {.name = "a", .shape = {2, 3}}, b = {.name = "b", .shape = {5}};
+  const AdamWOptimizer optimizer({&a, &b}, {}, Precision::All(DType::kF64), *stream_);
+  std::vector<std::string> names;
+  for (const StateEntry& entry : optimizer.StateEntries()) {
+    names.push_back(entry.name);
+    EXPECT_EQ(entry.local.shape(), entry.global_shape);
+    EXPECT_EQ(First(entry.local), 0);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"optimizer.m.a", "optimizer.v.a", "optimizer.m.b",
+                                             "optimizer.v.b"}));
+}
+
+TEST_F(AdamWOptimizerTest, MasterWeightsOfAnotherDtypeAreRefused) {
+  Precision precision = Precision::All(DType::kF32);
+  precision.master = DType::kF64;
+  EXPECT_THROW(AdamWOptimizer({}, {}, precision, *stream_), Error);
+}
+
+}  // namespace
+}  // namespace cadmus
