@@ -2,6 +2,7 @@
 // Any valid order of the actions computes the same gradients, bit for bit: on a whole model with
 // dropout, packed documents and several micro-batches.
 #include "runtime/schedule/engine.h"
+#include "launch/config/run_config.pb.h"
 
 #include <functional>
 #include <map>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop: what observers are told, when it stops, where it goes on, and numbers that run away.
 #include "runtime/train/trainer.h"
+#include "launch/config/run_config.pb.h"
 
 #include <atomic>
 #include <functional>
