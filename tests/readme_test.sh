@@ -45,6 +45,7 @@ cp -r kernels runtime "$work/my-text"
 cat > "$work/build/cadmus" << END
 #!/usr/bin/env bash
 [[ \$1 != train ]] || set -- "\$@" --set model.llama.hidden_size=32 --set model.llama.intermediate_size=48 \\
+  --set model.llama.num_attention_heads=2 --set model.llama.num_key_value_heads=1 --set model.llama.head_dim=16 \\
   --set model.llama.num_hidden_layers=2 --set data.sequence_length=32 --set train.steps=4 \\
   --set train.global_batch_size=4 --set train.micro_batch_size=1 --set optimizer.warmup_steps=1 \\
   --set checkpoint.interval_steps=2 --set device.memory_gib=0.5 --set device.threads=1
