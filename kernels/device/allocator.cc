@@ -200,7 +200,7 @@ struct Allocator::Impl {
     }
     throw Error(Kind::kOutOfMemory,
                 StrCat(text,
-                       "; give the device more with `device.memory`, or take a smaller "
+                       "; give the device more with `device.memory_gib`, or take a smaller "
                        "micro-batch"));
   }
 

@@ -39,7 +39,7 @@ class Allocator {
 
   // Sizes are rounded up to kAlignment; zero bytes give a unique non-null address too.
   // Throws kOutOfMemory with the request, what is free, the largest hole, the live bytes of each
-  // category, and the remedy (a larger `device.memory`, a smaller micro-batch).
+  // category, and the remedy (a larger `device.memory_gib`, a smaller micro-batch).
   void* Allocate(int64_t bytes, MemoryCategory category, Stream& stream);
   // `stream` also uses this memory: after Free it is handed out again only behind the work issued
   // there so far. At most kMaxStreamsPerBlock streams may use one block, its own included.
