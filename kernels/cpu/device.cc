@@ -40,7 +40,8 @@ KernelTable AllKernels() {
 class CpuDevice::Slab {
  public:
   explicit Slab(int64_t bytes) : bytes_(static_cast<size_t>(bytes)) {
-    if (bytes <= 0) throw Error(Kind::kConfig, StrCat("device.memory is ", bytes, ": give bytes"));
+    if (bytes <= 0)
+      throw Error(Kind::kConfig, StrCat("memory_bytes is ", bytes, ": it must be positive"));
     // Not backed until touched: only what a run uses becomes resident.
     data_ = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -48,7 +49,7 @@ class CpuDevice::Slab {
       throw Error(
           Kind::kOutOfMemory,
           StrCat("cannot reserve ", bytes, " bytes for the cpu device: ", std::strerror(errno),
-                 "; lower `device.memory`, or raise the limit on address space "
+                 "; lower `device.memory_gib`, or raise the limit on address space "
                  "(ulimit -v, vm.overcommit_memory)"));
     }
   }

@@ -28,7 +28,7 @@ class SimStream final : public Stream {
 
 DeviceProperties WithMemory(DeviceProperties properties, int64_t memory_bytes) {
   if (memory_bytes <= 0) {
-    throw Error(Kind::kConfig, StrCat("device.memory is ", memory_bytes, ": give bytes"));
+    throw Error(Kind::kConfig, StrCat("memory_bytes is ", memory_bytes, ": it must be positive"));
   }
   properties.memory_bytes = memory_bytes;
   return properties;

@@ -12,7 +12,7 @@
 #include "kernels/device/tensor.h"
 #include "kernels/device/trace.h"
 #include "kernels/open_device.h"
-#include "tests/kernels/device/allocation_count.h"
+#include "tests/support/allocation_count.h"
 
 namespace cadmus {
 namespace {
@@ -281,9 +281,9 @@ TEST_F(AllocatorTest, ARepeatedPatternAsksTheHeapForNothingAndRepeatsItsAddresse
   device_->set_trace(nullptr);
   const std::vector<void*> first = PlayRandomly(*device_, *compute_, *communication_, 7);
   EXPECT_EQ(PlayRandomly(*device_, *compute_, *communication_, 7), first);
-  const int64_t before = NumHeapAllocations();
+  const int64_t before = NumAllocations();
   const std::vector<void*> third = PlayRandomly(*device_, *compute_, *communication_, 7);
-  EXPECT_EQ(NumHeapAllocations() - before, 2);  // the two vectors of PlayRandomly itself
+  EXPECT_EQ(NumAllocations() - before, 2);  // the two vectors of PlayRandomly itself
   EXPECT_EQ(third, first);
 }
 

@@ -14,7 +14,7 @@
 #include "kernels/device/tensor.h"
 #include "kernels/device/trace.h"
 #include "kernels/open_device.h"
-#include "tests/kernels/device/allocation_count.h"
+#include "tests/support/allocation_count.h"
 
 namespace cadmus {
 namespace {
@@ -186,9 +186,9 @@ TEST_P(DeviceTest, IssuingAsksTheHeapForNothing) {
   };
   step();
   step();
-  const int64_t before = NumHeapAllocations();
+  const int64_t before = NumAllocations();
   step();
-  EXPECT_EQ(NumHeapAllocations() - before, 0);
+  EXPECT_EQ(NumAllocations() - before, 0);
 }
 
 TEST_P(DeviceTest, PropertiesSayWhatTheDeviceIs) {

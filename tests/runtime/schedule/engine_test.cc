@@ -12,7 +12,6 @@
 #include <gtest/gtest.h>
 #include "collectives/local/local_world.h"
 #include "kernels/base/error.h"
-#include "launch/config/run_config.pb.h"
 #include "models/llama/model.h"
 #include "runtime/data/global_batch.h"
 #include "runtime/nn/parameter_store.h"

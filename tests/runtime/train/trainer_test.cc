@@ -12,7 +12,6 @@
 #include <gtest/gtest.h>
 #include "collectives/local/local_world.h"
 #include "kernels/base/error.h"
-#include "launch/config/run_config.pb.h"
 #include "runtime/data/loader.h"
 #include "tests/launch/run/training_fixture.h"
 
