@@ -9,9 +9,15 @@
 namespace cadmus {
 
 LocalTransport::LocalTransport(Mailboxes& mailboxes, int rank)
-    : mailboxes_(mailboxes), doorbell_(mailboxes.doorbell(rank)), rank_(rank) {
-  receives_.reserve(4 * mailboxes.doorbells.size());
-  copied_.reserve(4 * mailboxes.doorbells.size());
+    : mailboxes_(mailboxes), doorbell_(mailboxes.doorbell(rank)), rank_(rank) {}
+
+void LocalTransport::Reserve(int num_messages) {
+  const auto count = static_cast<size_t>(num_messages);
+  receives_.reserve(count);
+  copied_.reserve(count);
+  max_offers_ = Mailbox::kMaxUnread + count;
+  std::lock_guard lock(doorbell_.mutex);
+  doorbell_.taken.reserve(count);
 }
 
 void LocalTransport::Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) {
@@ -21,15 +27,17 @@ void LocalTransport::Send(int peer, int64_t tag, const void* data, int64_t bytes
   offer.message = message;
   if (bytes <= Mailbox::kCopiedBytes) {
     std::memcpy(offer.copy.data(), data, static_cast<size_t>(bytes));
-    copied_.push_back(message);
   } else {
     offer.data = data;
   }
   Mailbox& box = mailboxes_.box(rank_, peer);
   {
     std::lock_guard lock(box.mutex);
+    offer.awaited = offer.data != nullptr || box.offers.size() >= Mailbox::kMaxUnread;
+    box.offers.reserve(max_offers_);
     box.offers.push_back(offer);
   }
+  if (!offer.awaited) copied_.push_back(message);
   Doorbell& doorbell = mailboxes_.doorbell(peer);
   std::lock_guard lock(doorbell.mutex);
   ++doorbell.num_rings;
@@ -51,7 +59,7 @@ bool LocalTransport::TryReceive(const PostedReceive& receive) {
                       receive.bytes, " were announced"));
   std::memcpy(receive.data, offer->data == nullptr ? offer->copy.data() : offer->data,
               static_cast<size_t>(offer->bytes));
-  if (offer->data != nullptr) {
+  if (offer->awaited) {
     // Reported before the mailbox is unlocked: after Cancel no report can arrive late.
     Doorbell& doorbell = mailboxes_.doorbell(receive.peer);
     std::lock_guard bell_lock(doorbell.mutex);
@@ -63,6 +71,23 @@ bool LocalTransport::TryReceive(const PostedReceive& receive) {
   return true;
 }
 
+void LocalTransport::TryReceives(std::vector<int>& done) {
+  const auto begin = receives_.begin();
+  auto waiting = begin;  // the end of those that stay
+  for (const PostedReceive& receive : receives_) {
+    // What has come since an earlier receive was tried in vain belongs to that one.
+    const bool behind = std::any_of(begin, waiting, [&](const PostedReceive& earlier) {
+      return earlier.peer == receive.peer && earlier.tag == receive.tag;
+    });
+    if (!behind && TryReceive(receive)) {
+      done.push_back(receive.message);
+    } else {
+      *waiting++ = receive;
+    }
+  }
+  receives_.erase(waiting, receives_.end());
+}
+
 void LocalTransport::Progress(Clock::time_point deadline, std::vector<int>& done) {
   std::unique_lock lock(doorbell_.mutex);
   while (true) {
@@ -72,11 +97,7 @@ void LocalTransport::Progress(Clock::time_point deadline, std::vector<int>& done
     lock.unlock();
     done.insert(done.end(), copied_.begin(), copied_.end());
     copied_.clear();
-    std::erase_if(receives_, [&](const PostedReceive& receive) {
-      if (!TryReceive(receive)) return false;
-      done.push_back(receive.message);
-      return true;
-    });
+    TryReceives(done);
     if (!done.empty()) return;
     lock.lock();
     const bool woken = doorbell_.rung.wait_until(lock, deadline,
@@ -94,6 +115,7 @@ void LocalTransport::Cancel() noexcept {
     std::lock_guard lock(box.mutex);
     // Copied ones stay: they may be what tells the peer that this rank is in another call.
     std::erase_if(box.offers, [](const Mailbox::Offer& offer) { return offer.data != nullptr; });
+    for (Mailbox::Offer& offer : box.offers) offer.awaited = false;
   }
   std::lock_guard lock(doorbell_.mutex);
   doorbell_.taken.clear();

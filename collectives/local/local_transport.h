@@ -14,6 +14,7 @@ class LocalTransport final : public Transport {
  public:
   LocalTransport(Mailboxes& mailboxes, int rank);
 
+  void Reserve(int num_messages) override;
   void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) override;
   void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) override;
   void Progress(Clock::time_point deadline, std::vector<int>& done) override;
@@ -33,12 +34,14 @@ class LocalTransport final : public Transport {
   };
 
   bool TryReceive(const PostedReceive& receive);
+  void TryReceives(std::vector<int>& done);
 
   Mailboxes& mailboxes_;
   Doorbell& doorbell_;
   int rank_;
+  size_t max_offers_ = Mailbox::kMaxUnread;  // of this rank in one mailbox
   std::vector<PostedReceive> receives_;
-  std::vector<int> copied_;  // short messages sent: complete at once
+  std::vector<int> copied_;  // messages sent: complete at once
 };
 
 }  // namespace cadmus

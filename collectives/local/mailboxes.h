@@ -14,15 +14,18 @@
 namespace cadmus {
 
 // What rank `from` has left for rank `to`, in order. Reading happens under the mutex, so a sender
-// that holds it knows that nobody reads its memory.
+// that holds it knows that nobody reads its memory. A sender can run ahead of its reader by
+// kMaxUnread short messages; behind these it awaits that each is taken, as it does for long ones.
 struct Mailbox {
   static constexpr int64_t kCopiedBytes = 64;
+  static constexpr size_t kMaxUnread = 16;
 
   struct Offer {
     int64_t tag = 0;
     int64_t bytes = 0;
     const void* data = nullptr;  // null: the bytes are in `copy`
-    int message = 0;             // the sender's, to be reported back
+    bool awaited = true;         // `message`, of the sender, is reported back once it is taken
+    int message = 0;
     std::array<char, kCopiedBytes> copy;
   };
 
@@ -44,12 +47,7 @@ struct Mailboxes {
   explicit Mailboxes(int num_ranks)
       : size(num_ranks),
         boxes(static_cast<size_t>(num_ranks) * static_cast<size_t>(num_ranks)),
-        doorbells(static_cast<size_t>(num_ranks)) {
-    // How much lies here at once depends on timing: room for all that calls in step can leave, so
-    // that no step allocates.
-    for (Mailbox& mailbox : boxes) mailbox.offers.reserve(16);
-    for (Doorbell& doorbell : doorbells) doorbell.taken.reserve(4 * doorbells.size());
-  }
+        doorbells(static_cast<size_t>(num_ranks)) {}
 
   Mailbox& box(int from, int to) {
     return boxes[static_cast<size_t>(from) * static_cast<size_t>(size) + static_cast<size_t>(to)];

@@ -17,6 +17,14 @@ constexpr std::chrono::microseconds kLongestNap(200);
 
 }  // namespace
 
+void MpiTransport::Reserve(int num_messages) {
+  const auto count = static_cast<size_t>(num_messages);
+  requests_.reserve(count);
+  posted_.reserve(count);
+  completed_.reserve(count);
+  statuses_.reserve(count);
+}
+
 void MpiTransport::Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) {
   MPI_Request request = MPI_REQUEST_NULL;
   CADMUS_MPI_CHECK(MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, peer, static_cast<int>(tag),

@@ -13,6 +13,7 @@ namespace cadmus {
 
 class MpiTransport final : public Transport {
  public:
+  void Reserve(int num_messages) override;
   void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) override;
   void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) override;
   void Progress(Clock::time_point deadline, std::vector<int>& done) override;

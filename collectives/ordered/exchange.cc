@@ -74,7 +74,10 @@ void Exchange::Receive(int peer, void* data, int64_t bytes, const CallHeader* he
 void Exchange::Add(const Side& side, const CallHeader* header) {
   if (side.bytes == 0 && header == nullptr) return;
   sides_.push_back(side);
+  num_messages_ += static_cast<int>((side.bytes + Transport::kMaxMessageBytes - 1) /
+                                    Transport::kMaxMessageBytes);
   if (header != nullptr) {
+    ++num_messages_;
     sides_.back().has_header = true;
     sides_.back().header = *header;
   }
@@ -84,6 +87,10 @@ void Exchange::RunRound() {
   const Transport::Clock::time_point begin = Transport::Clock::now();
   watchdog_.Begin(begin);
   num_open_ = static_cast<int>(sides_.size());
+  last_from_peer_.assign(group_->world_ranks.size(), -1);
+  // How much is under way or done at once depends on timing, the number of messages does not.
+  done_.reserve(static_cast<size_t>(num_messages_));
+  transport_.Reserve(num_messages_);
   for (int i = 0; i < static_cast<int>(sides_.size()); ++i) Post(i);
   while (num_open_ > 0) {
     Transport::Clock::time_point deadline = Transport::Clock::time_point::max();
@@ -98,6 +105,7 @@ void Exchange::RunRound() {
     if (done_.empty() && now >= deadline) ThrowExpired(begin, now);
   }
   sides_.clear();
+  num_messages_ = 0;
 }
 
 void Exchange::Post(int index) {
@@ -112,8 +120,22 @@ void Exchange::Post(int index) {
     PostPayload(index);
   } else {
     side.messages_left = 1;  // the payload is awaited once the header is known to be right
-    transport_.Receive(peer, tag, &side.received, sizeof(CallHeader), index);
+    // So is the peer's next header: reported in another order, they would mix up the payloads.
+    int& last = last_from_peer_[static_cast<size_t>(side.peer)];
+    if (last < 0) {
+      PostExpectedHeader(index);
+    } else {
+      sides_[static_cast<size_t>(last)].next_from_peer = index;
+    }
+    last = index;
   }
+}
+
+void Exchange::PostExpectedHeader(int index) {
+  Side& side = sides_[static_cast<size_t>(index)];
+  const int peer = group_->world_ranks[static_cast<size_t>(side.peer)];
+  const int64_t tag = kNumLanes * group_->context + kHeaderLane;
+  transport_.Receive(peer, tag, &side.received, sizeof(CallHeader), index);
 }
 
 void Exchange::PostPayload(int index) {
@@ -139,6 +161,7 @@ void Exchange::Complete(int index, Transport::Clock::time_point now) {
     side.header_arrived = true;
     CheckHeader(side);
     PostPayload(index);
+    if (side.next_from_peer >= 0) PostExpectedHeader(side.next_from_peer);
   }
   if (side.messages_left == 0) --num_open_;
 }
@@ -196,6 +219,7 @@ void Exchange::ThrowExpired(Transport::Clock::time_point begin, Transport::Clock
 void Exchange::Abandon() noexcept {
   transport_.Cancel();
   sides_.clear();
+  num_messages_ = 0;
 }
 
 }  // namespace cadmus

@@ -74,10 +74,12 @@ class Exchange {
     CallHeader header;  // to send, or expected
     CallHeader received;
     int messages_left = 0;
+    int next_from_peer = -1;  // the side whose announcement is awaited after this one's
   };
 
   void Add(const Side& side, const CallHeader* header);
   void Post(int index);
+  void PostExpectedHeader(int index);
   void PostPayload(int index);
   void Complete(int index, Transport::Clock::time_point now);
   void CheckHeader(const Side& side) const;
@@ -89,12 +91,14 @@ class Exchange {
   const Membership* group_ = nullptr;
   CallInfo info_;
   Watchdog watchdog_;
-  std::vector<Side> sides_;  // kept for their storage, as are the other vectors
+  std::vector<Side> sides_;          // kept for their storage, as are the other vectors
+  std::vector<int> last_from_peer_;  // the last side that expects an announcement, or -1
   std::vector<int> done_;
   std::vector<int> missing_ranks_;
   std::vector<int> missing_world_ranks_;
   std::vector<const void*> scratch_pointers_;
   int num_open_ = 0;
+  int num_messages_ = 0;  // of the round
 };
 
 }  // namespace cadmus

@@ -23,9 +23,12 @@ class Transport {
   Transport& operator=(const Transport&) = delete;
   virtual ~Transport() = default;
 
+  // Room for `num_messages` under way at once, so that neither posting nor progress allocates.
+  virtual void Reserve(int num_messages) = 0;
+
   // Posts one message to or from rank `peer` of the world, at most kMaxMessageBytes. Messages
-  // between two ranks with one tag arrive in order, with the size that was posted. The memory is in
-  // use until Progress reports `message`, or Cancel returns.
+  // between two ranks with one tag arrive in order, with the size that was posted; they may be
+  // reported in another. The memory is in use until Progress reports `message`, or Cancel returns.
   virtual void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) = 0;
   virtual void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) = 0;
 

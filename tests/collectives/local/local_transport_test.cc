@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectives/local/local_transport.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace cadmus {
+namespace {
+
+constexpr int kPosted = 8;
+
+void AwaitAll(Transport& transport) {
+  const auto deadline = Transport::Clock::now() + std::chrono::seconds(60);
+  std::vector<int> done;
+  while (done.size() < kPosted && Transport::Clock::now() < deadline) {
+    transport.Progress(deadline, done);
+  }
+  ASSERT_EQ(done.size(), kPosted);
+}
+
+// The sender is in the midst of a round whenever the receiver looks.
+template <class Message>
+void ExpectOrderKept() {
+  constexpr int kRounds = 2000;
+  Mailboxes mailboxes(2);
+  LocalTransport sender(mailboxes, 0);
+  LocalTransport receiver(mailboxes, 1);
+  std::jthread sending([&] {
+    std::array<Message, kPosted> messages = {};
+    for (int64_t round = 0; round < kRounds; ++round) {
+      for (int i = 0; i < kPosted; ++i) {
+        messages[static_cast<size_t>(i)][0] = round * kPosted + i;
+        sender.Send(1, 0, &messages[static_cast<size_t>(i)], sizeof(Message), i);
+      }
+      AwaitAll(sender);
+    }
+  });
+  std::array<Message, kPosted> messages = {};
+  int64_t num_misplaced = 0;
+  for (int64_t round = 0; round < kRounds; ++round) {
+    for (int i = 0; i < kPosted; ++i) {
+      receiver.Receive(0, 0, &messages[static_cast<size_t>(i)], sizeof(Message), i);
+    }
+    AwaitAll(receiver);
+    for (int i = 0; i < kPosted; ++i) {
+      num_misplaced += messages[static_cast<size_t>(i)][0] != round * kPosted + i;
+    }
+  }
+  EXPECT_EQ(num_misplaced, 0);
+}
+
+TEST(LocalTransport, ShortMessagesOfOneTagArriveInOrder) {
+  ExpectOrderKept<std::array<int64_t, 1>>();
+}
+
+TEST(LocalTransport, LongMessagesOfOneTagArriveInOrder) {
+  ExpectOrderKept<std::array<int64_t, 100>>();
+}
+
+// Messages that are reported without anybody's help.
+std::vector<int> Report(Transport& transport) {
+  std::vector<int> done;
+  transport.Progress(Transport::Clock::now(), done);
+  return done;
+}
+
+TEST(LocalTransport, SenderOfShortMessagesRunsAheadOfItsReaderOnlySoFar) {
+  constexpr int kUnread = Mailbox::kMaxUnread;
+  Mailboxes mailboxes(2);
+  LocalTransport sender(mailboxes, 0);
+  LocalTransport receiver(mailboxes, 1);
+  for (int i = 0; i < kUnread; ++i) {
+    sender.Send(1, 0, &i, sizeof(i), i);
+    EXPECT_EQ(Report(sender), std::vector<int>{i});
+  }
+  const int behind = kUnread;
+  sender.Send(1, 0, &behind, sizeof(behind), behind);
+  EXPECT_EQ(Report(sender), std::vector<int>{});
+  for (int i = 0; i <= kUnread; ++i) {
+    int received = -1;
+    receiver.Receive(0, 0, &received, sizeof(received), 100);
+    EXPECT_EQ(Report(receiver), std::vector<int>{100});
+    EXPECT_EQ(received, i);
+  }
+  EXPECT_EQ(Report(sender), std::vector<int>{behind});
+}
+
+TEST(LocalTransport, CanceledShortMessagesStillArriveAndAreNotReported) {
+  Mailboxes mailboxes(2);
+  LocalTransport sender(mailboxes, 0);
+  LocalTransport receiver(mailboxes, 1);
+  constexpr int kMessages = Mailbox::kMaxUnread + 1;
+  for (int i = 0; i < kMessages; ++i) sender.Send(1, 0, &i, sizeof(i), i);
+  sender.Cancel();
+  for (int i = 0; i < kMessages; ++i) {
+    int received = -1;
+    receiver.Receive(0, 0, &received, sizeof(received), 100);
+    EXPECT_EQ(Report(receiver), std::vector<int>{100});
+    EXPECT_EQ(received, i);
+  }
+  EXPECT_EQ(Report(sender), std::vector<int>{});
+}
+
+}  // namespace
+}  // namespace cadmus
