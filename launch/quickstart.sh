@@ -91,7 +91,7 @@ step "6/7 resume from the checkpoint: the same command again"
 "${train[@]}"
 
 step "7/7 generate"
-generated=$("$cadmus" generate "$out" --prompt "The kernel" --max-tokens 200)
+generated=$("$cadmus" generate "$out" --prompt "The kernel" --max-tokens 200 --temperature 0.4 --top-p 0.8 --seed 1)
 echo "$generated"
 
 # Lower-case words, one a line.
