@@ -62,6 +62,9 @@ function(cadmus_proto name)
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf cadmus_sanitize ${ARG_LINK})
 endfunction()
 
+# Tests are compiled once and run once: what optimising them costs is more than what it brings.
+set(CADMUS_TEST_OPTIONS $<IF:$<CONFIG:Sanitize>,-O0,-O1>)
+
 # cadmus_test(kernels_base_test SOURCES philox_test.cc LINK kernels_base LABELS cpu)
 # One binary for the tests of one folder; every case is a test of ctest. Each case may take TIMEOUT seconds (120).
 function(cadmus_test name)
@@ -74,6 +77,7 @@ function(cadmus_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock_main)
+  target_compile_options(${name} PRIVATE ${CADMUS_TEST_OPTIONS})
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
@@ -87,6 +91,7 @@ function(cadmus_mpi_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock)
+  target_compile_options(${name} PRIVATE ${CADMUS_TEST_OPTIONS})
   foreach(ranks ${ARG_RANKS})
     add_test(NAME ${name}.${ranks}_ranks
       COMMAND ${CMAKE_SOURCE_DIR}/tests/support/mpirun.sh ${ranks} $<TARGET_FILE:${name}>)

@@ -95,8 +95,10 @@ if [[ $quick == no ]]; then
   if build cpu-asan all; then run_tests build-asan -L cpu; fi
   # The thread sanitizer of GCC 12 cannot place its shadow under the address randomisation of newer kernels.
   if setarch -R true 2> /dev/null; then without_aslr=(setarch -R); fi
-  if build cpu-tsan tests/kernels/all tests/collectives/all tests/runtime/all; then
+  if build cpu-tsan tests/kernels/all tests/collectives/all tests/runtime/all launch_run_test; then
     for floor in kernels collectives runtime; do run_tests "build-tsan/tests/$floor" -L cpu; done
+    # Whole steps with every stream a worker, over local ranks.
+    run_tests build-tsan/tests/launch/run -R ThreadedStreams
   fi
 fi
 

@@ -125,7 +125,7 @@ int RunTrain(const TrainFlags& flags) {
   if (flags.check_only) {
     if (is_first) {
       LogInfo(StrCat("ok: ", NumParameters(shape), " parameters, ", data.tokens->num_tokens(),
-                     " tokens, ", bootstrap->size(), " ranks"));
+                     " tokens, ", bootstrap->size(), bootstrap->size() == 1 ? " rank" : " ranks"));
     }
     return 0;
   }
