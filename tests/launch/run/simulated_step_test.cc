@@ -140,8 +140,8 @@ TEST_F(SimulatedStep, PredictsTheMemoryOfTheProcess) {
   llama.set_num_hidden_layers(4);
   llama.set_max_position_embeddings(256);
   config_.mutable_data()->set_sequence_length(256);
-  config_.mutable_train()->set_global_batch_size(4);
-  config_.mutable_train()->set_micro_batch_size(4);
+  config_.mutable_train()->set_global_batch_size(8);
+  config_.mutable_train()->set_micro_batch_size(8);
   config_.mutable_precision()->set_storage(PrecisionConfig::F32);
 
   const int64_t slab = int64_t{2} << 30;
