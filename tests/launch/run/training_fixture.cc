@@ -2,7 +2,6 @@
 #include "tests/launch/run/training_fixture.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
@@ -15,17 +14,6 @@
 #include "runtime/data/indexed_dataset_writer.h"
 
 namespace cadmus {
-
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "cadmus-test-XXXXXX").string();
-  CADMUS_CHECK(::mkdtemp(pattern.data()) != nullptr, "no temporary folder");
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 RunConfig TinyRun() {
   RunConfig config;

@@ -13,21 +13,11 @@
 #include "kernels/open_device.h"
 #include "launch/run/training_job.h"
 #include "runtime/data/indexed_dataset.h"
+#include "tests/support/temporary_folder.h"
 
 namespace cadmus {
 
 class RunConfig;
-
-// A folder that goes away with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // 2 layers, grouped-query attention, dropout, clipping that acts, packed documents; f64.
 // train.global_batch_size is 12, so that 1, 2, 3 and 4 ranks divide it.

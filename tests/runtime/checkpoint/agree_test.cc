@@ -8,7 +8,7 @@
 
 #include "collectives/local/local_world.h"
 #include "tests/runtime/checkpoint/sharded_state.h"
-#include "tests/runtime/formats/temporary_folder.h"
+#include "tests/runtime/formats/file_contents.h"
 
 namespace cadmus {
 namespace {

@@ -10,7 +10,7 @@
 #include "runtime/checkpoint/list_checkpoints.h"
 #include "runtime/checkpoint/verify_checkpoint.h"
 #include "tests/runtime/checkpoint/save_and_load.h"
-#include "tests/runtime/formats/temporary_folder.h"
+#include "tests/runtime/formats/file_contents.h"
 
 namespace cadmus {
 namespace {

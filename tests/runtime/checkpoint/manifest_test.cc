@@ -7,7 +7,7 @@
 
 #include "kernels/base/file.h"
 #include "tests/runtime/checkpoint/save_and_load.h"
-#include "tests/runtime/formats/temporary_folder.h"
+#include "tests/runtime/formats/file_contents.h"
 
 namespace cadmus {
 namespace {
@@ -62,8 +62,7 @@ TEST(Manifest, EveryFlippedBitIsFound) {
     std::string bad = good;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
     WriteFile(path, bad);
-    EXPECT_THAT(MessageOf(Kind::kCheckpoint, [&] { ReadManifest(folder.path()); }),
-                HasSubstr(path.string()))
+    EXPECT_THAT(MessageOf(Kind::kCheckpoint, [&] { ReadManifest(folder.path()); }), HasSubstr(path))
         << bit;
   }
 }
@@ -76,7 +75,7 @@ TEST(Manifest, EveryTruncationIsFound) {
   for (size_t size = 0; size < good.size(); ++size) {
     WriteFile(path, good.substr(0, size));
     EXPECT_THAT(MessageOf(Kind::kCheckpoint, [&] { ReadManifest(folder.path()); }),
-                HasSubstr(path.string()));
+                HasSubstr(path));
   }
 }
 

@@ -6,7 +6,7 @@
 #include "runtime/checkpoint/verify_checkpoint.h"
 #include "runtime/formats/safetensors.h"
 #include "tests/runtime/checkpoint/save_and_load.h"
-#include "tests/runtime/formats/temporary_folder.h"
+#include "tests/runtime/formats/file_contents.h"
 
 namespace cadmus {
 namespace {

@@ -7,7 +7,7 @@
 #include "runtime/checkpoint/checkpoint_config.pb.h"
 #include "runtime/checkpoint/list_checkpoints.h"
 #include "runtime/checkpoint/manifest.h"
-#include "tests/runtime/formats/temporary_folder.h"
+#include "tests/runtime/formats/file_contents.h"
 
 namespace cadmus {
 namespace {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of this folder share: a folder that removes itself, and small data sets in it.
+// What the tests of this folder share: small data sets in a temporary folder.
 #pragma once
 
 #include <gmock/gmock.h>
-#include <stdlib.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -15,26 +14,9 @@
 #include "kernels/base/error.h"
 #include "kernels/base/file.h"
 #include "runtime/data/indexed_dataset_writer.h"
+#include "tests/support/temporary_folder.h"
 
 namespace cadmus {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "cadmus-data-XXXXXX").string();
-    CADMUS_CHECK(::mkdtemp(name.data()) != nullptr, name);
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::string operator/(std::string_view name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline void WriteText(const std::string& path, std::string_view text) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());

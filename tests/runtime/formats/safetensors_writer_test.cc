@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/runtime/formats/temporary_folder.h"
+#include "tests/runtime/formats/file_contents.h"
 
 namespace cadmus {
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "kernels/base/error.h"
-#include "tests/runtime/formats/temporary_folder.h"
+#include "tests/runtime/formats/file_contents.h"
 
 namespace cadmus {
 namespace {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of files share: a folder that removes itself, quick writing, the message of an
+// What the tests of files share: quick writing, the message of an
 // error.
 #pragma once
 
 #include <gmock/gmock.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -12,26 +11,9 @@
 #include <string_view>
 
 #include "kernels/base/error.h"
+#include "tests/support/temporary_folder.h"
 
 namespace cadmus {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "cadmus-test-XXXXXX").string();
-    CADMUS_CHECK(::mkdtemp(name.data()) != nullptr, name);
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Without a flush to the disk, which takes long; some file systems also flush a file that is
 // overwritten, so it is made anew.
