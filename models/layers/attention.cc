@@ -123,7 +123,7 @@ Tensor AttentionLayer::Forward(ForwardContext& context, Saved& saved, Tensor x_T
   Tensor y_TM(dtype, {num_tokens, shape_.model_width}, MemoryCategory::kActivationsInput, stream);
   out_.Forward(out_TC, y_TM, stream);
 
-  if (context.mode == Mode::kTraining) {
+  if (context.saves()) {
     saved.x_TM = std::move(x_TM);
     saved.qkv_BSND = std::move(qkv_BSND);
     saved.out_TC = std::move(out_TC);

@@ -64,7 +64,7 @@ void EmbeddingModule::Run(ForwardContext& context, EmbeddingSaved& saved) {
               MemoryCategory::kActivationsInput, context.stream);
   EmbeddingForward({.tokens_T = tokens_T, .table_VD = table_VM_.weight, .y_TD = y_TM},
                    context.stream);
-  if (dropout_ > 0 && context.mode == Mode::kTraining) {
+  if (dropout_ > 0 && context.trains()) {
     Dropout({.x_TD = y_TM,
              .scalars = context.scalars,
              .row_samples_T = context.inputs.row_samples_T,

@@ -41,7 +41,7 @@ std::span<const ForwardSegment> LanguageModelHead::forward_segments() const {
   static constexpr std::array<ForwardSegment, 1> kSegments = {
       {{SegmentKind::kCompute, "head", [](Module& self, ForwardContext& context, Saved& saved) {
           auto& head = static_cast<LanguageModelHead&>(self);
-          if (context.mode == Mode::kTraining) {
+          if (context.trains()) {
             head.ForwardTraining(context, static_cast<HeadSaved&>(saved));
           } else {
             head.ForwardInference(context, static_cast<HeadSaved&>(saved));

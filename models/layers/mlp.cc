@@ -34,7 +34,7 @@ Tensor MlpLayer::Forward(ForwardContext& context, Saved& saved, Tensor x_TM) {
   SwiGluForward({.gate_up_TG = gate_up_TG, .y_TF = hidden_TF}, stream);
   Tensor y_TM(dtype, {num_tokens, model_width_}, MemoryCategory::kActivationsInput, stream);
   down_.Forward(hidden_TF, y_TM, stream);
-  if (context.mode == Mode::kTraining) {
+  if (context.saves()) {
     saved.x_TM = std::move(x_TM);
     saved.gate_up_TG = std::move(gate_up_TG);
     saved.hidden_TF = std::move(hidden_TF);

@@ -112,7 +112,7 @@ void TransformerBlock::ForwardAttention(ForwardContext& context, BlockSaved& sav
   attention_norm_.Forward({.x_TD = x_TM, .y_TD = normed_TM, .rstd_T = saved.attention_rstd_T},
                           stream);
   Tensor a_TM = attention_.Forward(context, saved.attention, std::move(normed_TM));
-  if (spec_.dropout > 0 && context.mode == Mode::kTraining) {
+  if (spec_.dropout > 0 && context.trains()) {
     Dropout({.x_TD = a_TM,
              .scalars = context.scalars,
              .row_samples_T = context.inputs.row_samples_T,
@@ -138,7 +138,7 @@ void TransformerBlock::ForwardMlp(ForwardContext& context, BlockSaved& saved) {
                      .rstd_T = saved.mlp_rstd_T},
                     stream);
   Tensor y_TM = mlp_.Forward(context, saved.mlp, std::move(normed_TM));
-  const bool drops = spec_.dropout > 0 && context.mode == Mode::kTraining;
+  const bool drops = spec_.dropout > 0 && context.trains();
   Dropout({.x_TD = y_TM,
            .residual_TD = h_TM,
            .scalars = drops ? context.scalars : ConstTensorView(),
@@ -148,7 +148,7 @@ void TransformerBlock::ForwardMlp(ForwardContext& context, BlockSaved& saved) {
            .site = mlp_site_,
            .y_TD = y_TM},
           stream);
-  if (context.mode == Mode::kInference) {
+  if (!context.saves()) {
     saved.x_TM.Reset();
     saved.attention_rstd_T.Reset();
     saved.h_TM.Reset();

@@ -22,8 +22,9 @@ struct MicroBatchInputs {
 };
 
 enum class Mode {
-  kTraining,   // saves what backward needs
-  kInference,  // saves nothing; appends to the cache if there is one
+  kTraining,         // saves what backward needs
+  kTrainingUnsaved,  // the same numbers; saves nothing: backward will run the pass again
+  kInference,        // saves nothing; appends to the cache if there is one
 };
 
 struct ForwardContext {
@@ -34,6 +35,9 @@ struct ForwardContext {
   KvCache* cache = nullptr;  // inference only
   TensorView loss_sum;   // F64[1]; the unscaled losses of the micro-batch are added; training only
   TensorView logits_BV;  // inference only: receives the last position's logits of each row
+
+  bool saves() const { return mode == Mode::kTraining; }
+  bool trains() const { return mode != Mode::kInference; }
 };
 
 struct BackwardContext {

@@ -6,9 +6,11 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "kernels/base/tensor_view.h"
 #include "kernels/ops/step_scalars.h"
+#include "runtime/mesh/placement.h"
 
 namespace cadmus {
 
@@ -16,6 +18,15 @@ struct InitialValue {
   enum class Kind { kNormal, kConstant };
   Kind kind = Kind::kConstant;
   double value = 0;  // the standard deviation of kNormal (mean 0), or the constant
+};
+
+class Communicator;
+
+// Rows [begin, end) of a local gradient of which each rank of `ranks` has computed a part: they are
+// summed over `ranks` before the data-parallel ranks add theirs.
+struct PartialRows {
+  int64_t begin = 0, end = 0;
+  Communicator* ranks = nullptr;
 };
 
 struct Parameter {
@@ -26,8 +37,21 @@ struct Parameter {
   int num_uses =
       1;  // contributions to its gradient per micro-batch: 2 where embedding and head are tied
 
-  TensorView weight;  // dtype Precision::parameters
-  TensorView grad;    // dtype Precision::gradients
+  // The part of it that this rank's modules work with (models/<family>/placement.cc). No slices:
+  // all of it.
+  Shape local_shape;  // with padding and replicas
+  std::vector<PlacedSlice> slices;
+  std::vector<PartialRows> partial_rows;
+  // The pipeline stages that hold the same parameter (tied embeddings), of which this rank's is
+  // one; null: only this one. Their gradients are added; the first is counted in norms and saved.
+  Communicator* holders = nullptr;
+  bool is_first_holder = true;
+  int norm_slot = 0;  // its place among the norms of all parameters of the model
+
+  TensorView weight;  // local; dtype Precision::parameters
+  TensorView grad;    // local; dtype Precision::gradients
+
+  const Shape& LocalShape() const { return slices.empty() ? shape : local_shape; }
 };
 
 // What a module needs of the owner of gradients. For each contribution, in an order fixed by the

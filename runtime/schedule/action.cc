@@ -8,10 +8,9 @@
 namespace cadmus {
 
 std::string_view Name(ActionKind kind) {
-  constexpr std::array<std::string_view, 14> kNames = {
-      "forward",          "backward",   "backward-input", "backward-weight", "overlap",
-      "recompute",        "send",       "receive",        "fetch",           "release",
-      "reduce-gradients", "tie-reduce", "offload",        "optimizer"};
+  constexpr std::array<std::string_view, 12> kNames = {
+      "forward", "backward", "backward-input", "backward-weight",  "overlap",    "send",
+      "receive", "fetch",    "release",        "reduce-gradients", "tie-reduce", "optimizer"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -6,14 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/schedule/action.h"
+#include "runtime/schedule/schedule.h"
 
 namespace cadmus {
-
-struct ScheduleSize {
-  int num_chunks = 1;
-  int num_micro_batches = 1;
-};
 
 // Every rule that the list breaks, in words; empty for a valid list. The rules: each (chunk,
 // micro-batch) runs forward once and backward once after it, whole or as input- and then

@@ -149,9 +149,9 @@ TEST(Verifier, NamesPlacesOutsideOfTheStep) {
 
 TEST(Verifier, RefusesKindsOfLaterVersionsByName) {
   std::vector<Action> actions = TwoMicroBatches();
-  actions.push_back({.kind = ActionKind::kOffload});
+  actions.push_back({.kind = ActionKind::kTieReduce});
   EXPECT_THAT(FindProblems(actions, kTwo),
-              Contains(AllOf(HasSubstr("offload"), HasSubstr("not supported yet"))));
+              Contains(AllOf(HasSubstr("tie-reduce"), HasSubstr("not supported yet"))));
 }
 
 }  // namespace

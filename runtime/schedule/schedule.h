@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Schedule: the actions of every pipeline rank in one training step, and where the stages of the
+// model lie. The forward pass goes through stages 0 … num_stages − 1; a rank holds num_chunks of
+// them.
+//
+//   Schedule schedule = MakeSchedule(ScheduleKind::kOneForwardOneBackward, {.num_ranks = 4,
+//   .num_micro_batches = 16}); for (const std::string& problem : FindProblems(schedule)) …
+#pragma once
+
+#include <vector>
+
+#include "runtime/schedule/action.h"
+
+namespace cadmus {
+
+struct ScheduleSize {
+  int num_ranks = 1;   // pipeline ranks
+  int num_chunks = 1;  // of each rank
+  int num_micro_batches = 1;
+
+  int num_stages() const { return num_ranks * num_chunks; }
+};
+
+struct Schedule {
+  ScheduleSize size;
+  std::vector<std::vector<int>> stage_of;    // [rank][chunk]
+  std::vector<std::vector<Action>> actions;  // [rank]
+};
+
+}  // namespace cadmus
