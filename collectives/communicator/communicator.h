@@ -4,11 +4,12 @@
 //
 // Sums are taken in rank order per element, whatever the position, message size or algorithm: ((x0
 // + x1) + x2) + …, so any bucket size gives the same bits. (NCCL's native algorithms promise
-// repeatability only.) All ranks of a group issue the same calls in the same order, and in one
-// order across the groups that share a device. Every wait has the group's time limit; then, or when
-// a peer fails, an Error(kCommunication) says which group, operation, sequence number and ranks are
-// missing. It surfaces where the stream or an event of it is synchronised, or from the next call on
-// the group.
+// repeatability only.) All ranks of a group issue the same collectives in the same order, and in
+// one order across the groups that share a device. Calls wait for each other in that order, but for
+// sends, which go on beside later calls of the rank (see Send). Every wait has the group's time
+// limit; then, or when a peer fails, an Error(kCommunication) says which group, operation, sequence
+// number and ranks are missing. It surfaces where the stream or an event of it is synchronised, or
+// from the next call on the group.
 //
 //   world.AllReduce({.buffer = bucket, .site = "gradients"}, stream);
 #pragma once
@@ -106,7 +107,15 @@ class Communicator {
   void AllToAllUneven(const AllToAllUnevenArgs& args, Stream& stream);
   void Broadcast(const BroadcastArgs& args, Stream& stream);
   void Barrier(const char* site, Stream& stream);
-  // Inside a Group they run together, so that a ring of ranks can send and receive at once.
+  // A send is asynchronous for the rank: it starts when its stream has reached it and all calls but
+  // sends that were issued before are over, and no later call of any group waits for it. Only its
+  // own stream is held until the peer has taken it, which may be after later collectives, also of
+  // this group; so on a stream that runs inline, Send returns then. At most 32 calls of a group may
+  // be under way; a further one waits. A receive blocks the rank's later communication until the
+  // message has arrived. Messages of one group from one rank to another are received in the order
+  // in which they were issued: payloads that may overtake each other need groups of their own.
+  // Inside a Group sends and receives run together, so that a ring of ranks can do both at once;
+  // they block later communication as a receive does.
   void Send(const SendArgs& args, Stream& stream);
   void Receive(const ReceiveArgs& args, Stream& stream);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/base/error.h"
 
@@ -15,7 +16,7 @@ void LocalTransport::Reserve(int num_messages) {
   const auto count = static_cast<size_t>(num_messages);
   receives_.reserve(count);
   copied_.reserve(count);
-  max_offers_ = Mailbox::kMaxUnread + count;
+  max_offers_ = std::max(max_offers_, Mailbox::kMaxUnread + count);
   std::lock_guard lock(doorbell_.mutex);
   doorbell_.taken.reserve(count);
 }
@@ -100,25 +101,37 @@ void LocalTransport::Progress(Clock::time_point deadline, std::vector<int>& done
     TryReceives(done);
     if (!done.empty()) return;
     lock.lock();
-    const bool woken = doorbell_.rung.wait_until(lock, deadline,
-                                                 [&] { return doorbell_.num_rings != rings_seen; });
+    const bool rung = doorbell_.rung.wait_until(
+        lock, deadline, [&] { return doorbell_.num_rings != rings_seen || doorbell_.woken; });
+    const bool woken = std::exchange(doorbell_.woken, false);
     // The caller looks at revocations.
-    if (!woken || !doorbell_.revoked.empty() || !doorbell_.stopped.empty()) return;
+    if (!rung || woken || !doorbell_.revoked.empty() || !doorbell_.stopped.empty()) return;
   }
 }
 
-void LocalTransport::Cancel() noexcept {
-  receives_.clear();
-  copied_.clear();
+void LocalTransport::Wake() noexcept {
+  std::lock_guard lock(doorbell_.mutex);
+  doorbell_.woken = true;
+  doorbell_.rung.notify_one();
+}
+
+void LocalTransport::Cancel(int first, int last) noexcept {
+  const auto is_meant = [&](int message) { return first <= message && message <= last; };
+  std::erase_if(receives_, [&](const PostedReceive& r) { return is_meant(r.message); });
+  std::erase_if(copied_, is_meant);
   for (int peer = 0; peer < mailboxes_.size; ++peer) {
     Mailbox& box = mailboxes_.box(rank_, peer);
     std::lock_guard lock(box.mutex);
     // Copied ones stay: they may be what tells the peer that this rank is in another call.
-    std::erase_if(box.offers, [](const Mailbox::Offer& offer) { return offer.data != nullptr; });
-    for (Mailbox::Offer& offer : box.offers) offer.awaited = false;
+    std::erase_if(box.offers, [&](const Mailbox::Offer& offer) {
+      return is_meant(offer.message) && offer.data != nullptr;
+    });
+    for (Mailbox::Offer& offer : box.offers) {
+      if (is_meant(offer.message)) offer.awaited = false;
+    }
   }
   std::lock_guard lock(doorbell_.mutex);
-  doorbell_.taken.clear();
+  std::erase_if(doorbell_.taken, is_meant);
 }
 
 void LocalTransport::Revoke(int64_t context, std::span<const int> ranks,

@@ -18,7 +18,8 @@ class LocalTransport final : public Transport {
   void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) override;
   void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) override;
   void Progress(Clock::time_point deadline, std::vector<int>& done) override;
-  void Cancel() noexcept override;
+  void Wake() noexcept override;
+  void Cancel(int first, int last) noexcept override;
   int64_t max_tag() const override { return std::numeric_limits<int64_t>::max(); }
   void Revoke(int64_t context, std::span<const int> ranks, const std::string& reason) override;
   std::optional<std::string> RevokedBecause(int64_t context) const override;

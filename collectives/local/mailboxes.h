@@ -38,6 +38,7 @@ struct Doorbell {
   std::mutex mutex;
   std::condition_variable rung;
   uint64_t num_rings = 0;
+  bool woken = false;      // by this rank itself
   std::vector<int> taken;  // messages of this rank that their receivers have read
   std::vector<std::pair<int64_t, std::string>> revoked;  // contexts and why
   std::string stopped;  // why all contexts are revoked; empty: they are not

@@ -46,7 +46,7 @@ void MpiTransport::Progress(Clock::time_point deadline, std::vector<int>& done) 
   std::chrono::microseconds nap = kFirstNap;
   while (!Test(done)) {
     const Clock::time_point now = Clock::now();
-    if (now >= deadline) return;
+    if (now >= deadline || woken_.exchange(false)) return;
     if (now < yield_until) {
       std::this_thread::yield();
     } else {
@@ -83,6 +83,11 @@ bool MpiTransport::Test(std::vector<int>& done) {
     }
     done.push_back(posted.message);
   }
+  DropCompleted();
+  return true;
+}
+
+void MpiTransport::DropCompleted() {
   size_t kept = 0;
   for (size_t i = 0; i < requests_.size(); ++i) {
     if (requests_[i] == MPI_REQUEST_NULL) continue;
@@ -92,21 +97,20 @@ bool MpiTransport::Test(std::vector<int>& done) {
   }
   requests_.resize(kept);
   posted_.resize(kept);
-  return true;
 }
 
-void MpiTransport::Cancel() noexcept {
+void MpiTransport::Cancel(int first, int last) noexcept {
   // What no peer has answered can be taken back; a transfer in progress cannot, and is left to MPI:
   // the group has failed, and the device's memory stays mapped.
   for (size_t i = 0; i < requests_.size(); ++i) {
-    if (requests_[i] == MPI_REQUEST_NULL) continue;
+    const bool is_meant = first <= posted_[i].message && posted_[i].message <= last;
+    if (!is_meant || requests_[i] == MPI_REQUEST_NULL) continue;
     if (posted_[i].receive_bytes >= 0) MPI_Cancel(&requests_[i]);
     int done = 0;
     MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
     if (!done) MPI_Request_free(&requests_[i]);
   }
-  requests_.clear();
-  posted_.clear();
+  DropCompleted();
 }
 
 int64_t MpiTransport::max_tag() const {

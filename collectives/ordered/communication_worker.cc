@@ -19,10 +19,19 @@ CommunicationWorker::~CommunicationWorker() {
   thread_.join();
 }
 
-void CommunicationWorker::Queue(Task& task) {
+void CommunicationWorker::SetBackground(Background* background) {
+  // In its turn: the worker is then in no background that may be about to go.
+  Run([&] {
+    std::lock_guard lock(mutex_);
+    background_ = background;
+  });
+}
+
+void CommunicationWorker::Queue(Task& task, const Place& place) {
   std::lock_guard lock(mutex_);
   CADMUS_CHECK(task.state_ == Task::State::kDone, "a task is queued twice");
   task.state_ = Task::State::kQueued;
+  task.place_ = place;
   task.next_ = nullptr;
   task.failure_ = nullptr;
   (tail_ == nullptr ? head_ : tail_->next_) = &task;
@@ -32,7 +41,13 @@ void CommunicationWorker::Queue(Task& task) {
 void CommunicationWorker::SetState(Task& task, Task::State state) {
   std::lock_guard lock(mutex_);
   task.state_ = state;
-  if (&task == head_) work_.notify_one();
+  const bool is_post = task.place_.kind == Place::Kind::kPost;
+  if (!is_post && &task != FirstCall()) return;
+  if (activity_ == Activity::kAsleep) {
+    work_.notify_one();
+  } else if (background_ != nullptr && (is_post || activity_ == Activity::kInBackground)) {
+    background_->Wake();
+  }
 }
 
 void CommunicationWorker::Start(Task& task) { SetState(task, Task::State::kReached); }
@@ -65,34 +80,100 @@ void CommunicationWorker::Run(std::function<void()> work) {
   Wait(closure);
 }
 
+CommunicationWorker::Task* CommunicationWorker::FirstCall() const {
+  Task* task = head_;
+  while (task != nullptr && task->place_.kind == Place::Kind::kPost) task = task->next_;
+  return task;
+}
+
+bool CommunicationWorker::IsBehindPost(const Task& task) const {
+  const Place& place = task.place_;
+  if (place.group == nullptr) return false;
+  for (const Task* earlier = head_; earlier != &task; earlier = earlier->next_) {
+    if (earlier->place_.kind == Place::Kind::kPost && earlier->place_.group == place.group &&
+        (place.peer < 0 || earlier->place_.peer == place.peer)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+CommunicationWorker::Task* CommunicationWorker::NextRunnable(Wanted wanted) const {
+  for (Task* task = head_; task != nullptr; task = task->next_) {
+    const bool is_call = task->place_.kind == Place::Kind::kCall;
+    if (is_call && wanted == Wanted::kPosts) return nullptr;
+    if (task->state_ != Task::State::kQueued && !IsBehindPost(*task)) return task;
+    if (is_call) return nullptr;
+  }
+  return nullptr;
+}
+
+void CommunicationWorker::Remove(Task& task) {
+  Task* previous = nullptr;
+  for (Task* other = head_; other != &task; other = other->next_) previous = other;
+  (previous == nullptr ? head_ : previous->next_) = task.next_;
+  if (tail_ == &task) tail_ = previous;
+}
+
+void CommunicationWorker::Finish(Task& task, std::exception_ptr failure) {
+  task.failure_ = std::move(failure);
+  task.state_ = Task::State::kDone;
+  done_.notify_all();
+}
+
+void CommunicationWorker::RunOrSkip(Task& task, std::unique_lock<std::mutex>& lock) {
+  if (task.state_ == Task::State::kAbandoned) {
+    Remove(task);
+    task.state_ = Task::State::kDone;
+    lock.unlock();
+    task.Skip();  // `task` may be gone or queued again from here on
+    lock.lock();
+    return;
+  }
+  const bool is_call = task.place_.kind == Place::Kind::kCall;
+  task.state_ = Task::State::kRunning;
+  if (!is_call) Remove(task);
+  lock.unlock();
+  std::exception_ptr failure;
+  try {
+    task.Run();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  lock.lock();
+  if (is_call) Remove(task);
+  if (is_call || failure != nullptr) Finish(task, std::move(failure));
+}
+
+void CommunicationWorker::StartPosts() {
+  std::unique_lock lock(mutex_);
+  while (Task* task = NextRunnable(Wanted::kPosts)) RunOrSkip(*task, lock);
+}
+
+void CommunicationWorker::End(Task& post, std::exception_ptr failure) noexcept {
+  std::lock_guard lock(mutex_);
+  Finish(post, std::move(failure));
+}
+
 void CommunicationWorker::Loop(const std::string& rank_label) {
   SetRankLabel(rank_label);
   std::unique_lock lock(mutex_);
   while (true) {
-    work_.wait(lock,
-               [&] { return head_ == nullptr ? closed_ : head_->state_ != Task::State::kQueued; });
-    if (head_ == nullptr) return;
-    Task& task = *head_;
-    head_ = task.next_;
-    if (head_ == nullptr) tail_ = nullptr;
-    const bool skip = task.state_ == Task::State::kAbandoned;
-    if (skip) task.state_ = Task::State::kDone;
-    lock.unlock();
-    std::exception_ptr failure;
-    if (skip) {
-      task.Skip();  // `task` may be gone or queued again from here on
+    if (Task* task = NextRunnable(Wanted::kAny)) {
+      activity_ = Activity::kInCall;
+      RunOrSkip(*task, lock);
+    } else if (background_ != nullptr && background_->IsBusy()) {
+      activity_ = Activity::kInBackground;
+      Background& background = *background_;
+      lock.unlock();
+      background.Progress();
+      lock.lock();
+    } else if (head_ == nullptr && closed_) {
+      return;
     } else {
-      try {
-        task.Run();
-      } catch (...) {
-        failure = std::current_exception();
-      }
+      activity_ = Activity::kAsleep;
+      work_.wait(lock);
     }
-    lock.lock();
-    if (skip) continue;
-    task.failure_ = std::move(failure);
-    task.state_ = Task::State::kDone;
-    done_.notify_all();
   }
 }
 

@@ -2,18 +2,12 @@
 #include "collectives/ordered/exchange.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "kernels/base/error.h"
 
 namespace cadmus {
 namespace {
-
-constexpr int64_t kHeaderLane = 0;
-constexpr int64_t kPayloadLane = 1;
-constexpr int64_t kNumLanes = 2;
-
-// After a stop of this very process all deadlines may have passed while the answers lie ready.
-constexpr std::chrono::milliseconds kShortestWait(10);
 
 CallInfo InfoOf(const CallHeader& header) {
   return {.op = header.op,
@@ -31,26 +25,22 @@ std::string DescribeHeader(const CallHeader& header) {
 
 }  // namespace
 
-CallHeader MakeHeader(const CallInfo& info) {
-  CallHeader header;
-  header.op = info.op;
-  header.dtype = info.dtype;
-  header.sequence = info.sequence;
-  header.bytes = info.bytes;
-  const size_t length = std::min(info.site.size(), header.site.size() - 1);
-  std::copy_n(info.site.data(), length, header.site.data());
-  return header;
-}
-
 void Exchange::BeginCall(const Membership& group, const CallInfo& info,
                          std::chrono::milliseconds limit) {
-  CADMUS_CHECK(kNumLanes * (group.context + 1) <= transport_.max_tag(),
-               StrCat("group ", group.name, ": too many groups for the transport's tags"));
+  RequireTags(group, transport_);
   group_ = &group;
   info_ = info;
   watchdog_.Reset(group.size(), limit);
   missing_world_ranks_.clear();
-  ThrowIfRevoked();
+  ThrowIfRevoked(transport_, group, info);
+}
+
+int64_t Exchange::HeaderTag() const {
+  return TagOf(*group_, IsPointToPoint(info_.op) ? Lane::kSendHeader : Lane::kCollectiveHeader);
+}
+
+int64_t Exchange::PayloadTag() const {
+  return TagOf(*group_, IsPointToPoint(info_.op) ? Lane::kSendPayload : Lane::kCollectivePayload);
 }
 
 void Exchange::Send(int peer, const void* data, int64_t bytes, const CallHeader* header) {
@@ -90,16 +80,17 @@ void Exchange::RunRound() {
   last_from_peer_.assign(group_->world_ranks.size(), -1);
   // How much is under way or done at once depends on timing, the number of messages does not.
   done_.reserve(static_cast<size_t>(num_messages_));
-  transport_.Reserve(num_messages_);
+  sends_.Reserve(num_messages_);
   for (int i = 0; i < static_cast<int>(sides_.size()); ++i) Post(i);
   while (num_open_ > 0) {
     Transport::Clock::time_point deadline = Transport::Clock::time_point::max();
     for (const Side& side : sides_) {
       if (side.messages_left > 0) deadline = std::min(deadline, watchdog_.Deadline(side.peer));
     }
+    deadline = std::max(deadline, Transport::Clock::now() + kShortestWait);
     done_.clear();
-    transport_.Progress(std::max(deadline, Transport::Clock::now() + kShortestWait), done_);
-    ThrowIfRevoked();
+    sends_.Progress(deadline, done_);
+    ThrowIfRevoked(transport_, *group_, info_);
     const Transport::Clock::time_point now = Transport::Clock::now();
     for (int index : done_) Complete(index, now);
     if (done_.empty() && now >= deadline) ThrowExpired(begin, now);
@@ -111,7 +102,7 @@ void Exchange::RunRound() {
 void Exchange::Post(int index) {
   Side& side = sides_[static_cast<size_t>(index)];
   const int peer = group_->world_ranks[static_cast<size_t>(side.peer)];
-  const int64_t tag = kNumLanes * group_->context + kHeaderLane;
+  const int64_t tag = HeaderTag();
   if (!side.has_header) {
     PostPayload(index);
   } else if (side.direction == Direction::kSend) {
@@ -134,14 +125,13 @@ void Exchange::Post(int index) {
 void Exchange::PostExpectedHeader(int index) {
   Side& side = sides_[static_cast<size_t>(index)];
   const int peer = group_->world_ranks[static_cast<size_t>(side.peer)];
-  const int64_t tag = kNumLanes * group_->context + kHeaderLane;
-  transport_.Receive(peer, tag, &side.received, sizeof(CallHeader), index);
+  transport_.Receive(peer, HeaderTag(), &side.received, sizeof(CallHeader), index);
 }
 
 void Exchange::PostPayload(int index) {
   Side& side = sides_[static_cast<size_t>(index)];
   const int peer = group_->world_ranks[static_cast<size_t>(side.peer)];
-  const int64_t tag = kNumLanes * group_->context + kPayloadLane;
+  const int64_t tag = PayloadTag();
   for (int64_t begin = 0; begin < side.bytes; begin += Transport::kMaxMessageBytes) {
     const int64_t bytes = std::min(Transport::kMaxMessageBytes, side.bytes - begin);
     ++side.messages_left;
@@ -187,14 +177,6 @@ void Exchange::CheckHeader(const Side& side) const {
              side.peer, ", which is in ", DescribeHeader(theirs), "; ", remedy));
 }
 
-void Exchange::ThrowIfRevoked() const {
-  const std::optional<std::string> reason = transport_.RevokedBecause(group_->context);
-  if (!reason) return;
-  throw Error(Kind::kCommunication,
-              StrCat("group ", group_->name, " (", group_->size(), " ranks), ", Describe(info_),
-                     " at rank ", group_->rank, ": revoked: ", *reason));
-}
-
 void Exchange::ThrowExpired(Transport::Clock::time_point begin, Transport::Clock::time_point now) {
   missing_ranks_.clear();
   for (const Side& side : sides_) {
@@ -217,7 +199,7 @@ void Exchange::ThrowExpired(Transport::Clock::time_point begin, Transport::Clock
 }
 
 void Exchange::Abandon() noexcept {
-  transport_.Cancel();
+  transport_.Cancel(0, std::numeric_limits<int>::max());
   sides_.clear();
   num_messages_ = 0;
 }

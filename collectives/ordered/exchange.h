@@ -4,43 +4,20 @@
 // different calls are named at once, and no byte of another call ever reaches a buffer.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "collectives/ordered/call_header.h"
+#include "collectives/ordered/sends_in_flight.h"
 #include "collectives/ordered/transport.h"
-#include "collectives/recorder/recorder.h"
 #include "collectives/watchdog/watchdog.h"
 
 namespace cadmus {
 
-// This rank's place in a group.
-struct Membership {
-  std::string name;
-  int64_t context = 0;  // tells the group's messages from those of other groups of the same ranks
-  std::vector<int> world_ranks;  // of each rank of the group
-  int rank = 0;
-
-  int size() const { return static_cast<int>(world_ranks.size()); }
-};
-
-// What a rank tells a peer of the call that it is in.
-struct CallHeader {
-  CollectiveOp op = CollectiveOp::kBarrier;
-  DType dtype = DType::kNone;
-  int32_t root = -1;
-  int64_t sequence = -1;  // -1: not of all ranks, so not compared
-  int64_t bytes = 0;
-  uint64_t hash = 0;  // of what else must agree
-  std::array<char, 32> site = {};
-};
-CallHeader MakeHeader(const CallInfo& info);
-
 class Exchange {
  public:
-  explicit Exchange(Transport& transport) : transport_(transport) {}
+  Exchange(Transport& transport, SendsInFlight& sends) : transport_(transport), sends_(sends) {}
 
   // The call that the following rounds belong to. The group must outlive it.
   void BeginCall(const Membership& group, const CallInfo& info, std::chrono::milliseconds limit);
@@ -83,11 +60,13 @@ class Exchange {
   void PostPayload(int index);
   void Complete(int index, Transport::Clock::time_point now);
   void CheckHeader(const Side& side) const;
-  void ThrowIfRevoked() const;
+  int64_t HeaderTag() const;
+  int64_t PayloadTag() const;
   [[noreturn]] void ThrowExpired(Transport::Clock::time_point begin,
                                  Transport::Clock::time_point now);
 
   Transport& transport_;
+  SendsInFlight& sends_;
   const Membership* group_ = nullptr;
   CallInfo info_;
   Watchdog watchdog_;

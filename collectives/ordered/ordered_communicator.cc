@@ -24,8 +24,9 @@ CallInfo InfoOf(std::span<const CollectiveCall> calls, const std::string& group,
   return info;
 }
 
-bool IsPointToPoint(const CollectiveCall& call) {
-  return call.op == CollectiveOp::kSend || call.op == CollectiveOp::kReceive;
+// Not those that run together with others.
+bool IsLoneSend(std::span<const CollectiveCall> calls) {
+  return calls.size() == 1 && calls[0].op == CollectiveOp::kSend;
 }
 
 // The members agree on a context that is new to each of them: the largest that any would take.
@@ -76,7 +77,8 @@ void CheckMembers(std::span<const int> members, const Membership& over) {
 }  // namespace
 
 // One issued call: its arguments, until it is over.
-class OrderedCommunicator::PendingCall final : public CommunicationWorker::Task {
+class OrderedCommunicator::PendingCall final : public CommunicationWorker::Task,
+                                               public SendsInFlight::Sender {
  public:
   explicit PendingCall(OrderedCommunicator& owner) : group(owner) {
     const auto size = static_cast<size_t>(owner.size());
@@ -98,6 +100,16 @@ class OrderedCommunicator::PendingCall final : public CommunicationWorker::Task 
     calls[0].output_counts = std::span(counts).subspan(half);
   }
 
+  // Sends of one group to one peer keep their order, also those that run together.
+  CommunicationWorker::Place Place() const {
+    if (IsLoneSend(calls)) {
+      return {
+          .kind = CommunicationWorker::Place::Kind::kPost, .group = &group, .peer = calls[0].peer};
+    }
+    const bool may_send = calls.size() > 1;
+    return {.group = may_send ? &group : nullptr};
+  }
+
   OrderedCommunicator& group;
   std::vector<CollectiveCall> calls;
   std::vector<int64_t> counts;
@@ -105,10 +117,19 @@ class OrderedCommunicator::PendingCall final : public CommunicationWorker::Task 
   int64_t record = 0;
 
  private:
-  void Run() override { group.Execute(*this); }
+  void Run() override { IsLoneSend(calls) ? group.StartSend(*this) : group.Execute(*this); }
+  void OnSendEnd(std::exception_ptr failure, std::span<const int> missing) noexcept override {
+    if (failure == nullptr) {
+      group.endpoint_.recorder.Finish(record);
+    } else {
+      group.endpoint_.recorder.Fail(record, missing);
+      group.Fail(failure);
+    }
+    group.endpoint_.worker.End(*this, std::move(failure));
+  }
   void Skip() noexcept override {
     group.endpoint_.recorder.Fail(record, {});
-    group.Fail(std::make_exception_ptr(
+    group.FailWithSends(std::make_exception_ptr(
         Error(Kind::kCommunication,
               StrCat("group ", group.name(), ", ", Describe(InfoOf(calls, group.name(), sequence)),
                      ": never started, because its stream had failed before"))));
@@ -155,6 +176,7 @@ OrderedCommunicator::OrderedCommunicator(Endpoint& endpoint, Membership membersh
 OrderedCommunicator::~OrderedCommunicator() {
   std::unique_lock lock(mutex_);
   released_.wait(lock, [&] { return free_.size() == pending_.size(); });
+  if (has_sent_) --endpoint_.num_sending_groups;
 }
 
 std::unique_ptr<Communicator> OrderedCommunicator::Connect(Endpoint& endpoint, int rank, int size,
@@ -247,9 +269,10 @@ void OrderedCommunicator::Issue(std::span<const CollectiveCall> calls, Stream& s
   ThrowIfFailed();
   PendingCall& pending = TakePending();
   pending.Assign(calls);
-  pending.sequence = IsPointToPoint(calls[0]) ? num_point_to_point_++ : num_collectives_++;
+  pending.sequence = IsPointToPoint(calls[0].op) ? num_point_to_point_++ : num_collectives_++;
   pending.record = endpoint_.recorder.Issue(InfoOf(calls, name(), pending.sequence));
-  endpoint_.worker.Queue(pending);
+  if (IsLoneSend(calls) && !std::exchange(has_sent_, true)) ++endpoint_.num_sending_groups;
+  endpoint_.worker.Queue(pending, pending.Place());
   cpu::Run(stream, Turn(pending));
 }
 
@@ -263,10 +286,30 @@ void OrderedCommunicator::Execute(PendingCall& pending) {
   } catch (...) {
     endpoint_.exchange.Abandon();
     endpoint_.recorder.Fail(pending.record, endpoint_.exchange.missing_world_ranks());
-    Fail(std::current_exception());
+    FailWithSends(std::current_exception());
     throw;
   }
   endpoint_.recorder.Finish(pending.record);
+}
+
+void OrderedCommunicator::StartSend(PendingCall& pending) {
+  endpoint_.recorder.Start(pending.record);
+  try {
+    ThrowIfFailed();
+    SendsInFlight& sends = endpoint_.sends;
+    sends.ReserveSends(endpoint_.num_sending_groups * kMaxPendingCalls);
+    sends.Start(pending.calls[0], membership_, InfoOf(pending.calls, name(), pending.sequence),
+                options().limit, pending);
+  } catch (...) {
+    endpoint_.recorder.Fail(pending.record, {});
+    FailWithSends(std::current_exception());
+    throw;
+  }
+}
+
+void OrderedCommunicator::FailWithSends(std::exception_ptr failure) {
+  Fail(failure);
+  endpoint_.sends.Fail(membership_.context, failure);
 }
 
 void OrderedCommunicator::Fail(std::exception_ptr failure) {

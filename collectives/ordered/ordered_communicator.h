@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // OrderedCommunicator: a group over any Transport, for cpu devices. A call takes its place in the
 // rank's communication worker when it is issued, starts when its stream reaches it, and holds the
-// stream until it ends. A failed group refuses later calls with the same error.
+// stream until it ends; the worker goes on with later calls once a send is started. A failed group
+// refuses later calls with the same error, with which its sends in flight end too.
 #pragma once
 
 #include <array>
@@ -50,13 +51,16 @@ class OrderedCommunicator final : public Communicator {
   PendingCall& TakePending();
   void Release(PendingCall& pending) noexcept;
   void Execute(PendingCall& pending);
+  void StartSend(PendingCall& pending);
   void Fail(std::exception_ptr failure);
+  void FailWithSends(std::exception_ptr failure);  // on the worker
   void ThrowIfFailed();
 
   Endpoint& endpoint_;
   const Membership membership_;
   int64_t num_collectives_ = 0;  // issued: what all ranks count alike
   int64_t num_point_to_point_ = 0;
+  bool has_sent_ = false;
 
   std::mutex mutex_;
   std::condition_variable released_;

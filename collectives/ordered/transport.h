@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transport: tagged messages between this rank and the others, posted and then progressed. One per
-// rank; used by its communication worker alone, but for the revocations.
+// rank; used by its communication worker alone, but for Wake and the revocations.
 #pragma once
 
 #include <chrono>
@@ -33,10 +33,13 @@ class Transport {
   virtual void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) = 0;
 
   // Appends the messages that are complete to `done`. If none is, waits for one, at most until
-  // `deadline`, and returns early after a revocation. Throws kCommunication if the transport fails.
+  // `deadline`, and returns early after a revocation or Wake. Throws kCommunication if the
+  // transport fails.
   virtual void Progress(Clock::time_point deadline, std::vector<int>& done) = 0;
-  // Forgets all posted messages.
-  virtual void Cancel() noexcept = 0;
+  // Ends the wait of the Progress under way, or of the next. Any thread.
+  virtual void Wake() noexcept = 0;
+  // Forgets the posted messages from `first` to `last`.
+  virtual void Cancel(int first, int last) noexcept = 0;
 
   virtual int64_t max_tag() const = 0;
 

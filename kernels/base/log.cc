@@ -6,6 +6,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <deque>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -33,20 +35,31 @@ std::unique_ptr<spdlog::formatter> NewFormatter() {
                                                      spdlog::pattern_time_type::utc);
 }
 
+void Configure(spdlog::logger& logger) {
+  logger.set_level(spdlog::level::debug);
+  logger.flush_on(spdlog::level::debug);
+  logger.set_formatter(NewFormatter());
+}
+
 // The logger is the only mutable global of the program.
 struct Logger {
-  Logger()
-      : stderr_sink(std::make_shared<spdlog::sinks::stderr_sink_mt>()),
-        logger("cadmus", stderr_sink) {
-    logger.set_level(spdlog::level::debug);
-    logger.flush_on(spdlog::level::debug);
-    stderr_sink->set_level(spdlog::level::info);
-    logger.set_formatter(NewFormatter());
+  struct File {
+    std::string label;
+    spdlog::logger logger;
+  };
+
+  Logger() : to_stderr("cadmus", std::make_shared<spdlog::sinks::stderr_sink_st>()) {
+    Configure(to_stderr);
   }
-  // spdlog sinks are shared with the logger that they serve.
-  std::shared_ptr<spdlog::sinks::stderr_sink_mt> stderr_sink;
-  spdlog::logger logger;
-  std::mutex open_mutex;
+  LogLevel StderrLevelOf(const std::string& label) const {
+    const auto found = stderr_levels.find(label);
+    return found == stderr_levels.end() ? LogLevel::kInfo : found->second;
+  }
+
+  std::mutex mutex;  // over all
+  spdlog::logger to_stderr;
+  std::map<std::string, LogLevel> stderr_levels;  // by rank label
+  std::deque<File> files;
 };
 
 Logger& TheLogger() {
@@ -58,18 +71,30 @@ Logger& TheLogger() {
 
 void Log(LogLevel level, std::string_view text) {
   const std::string& label = RankLabel();
-  TheLogger().logger.log(ToSpdlog(level), "{}{}{}", label, label.empty() ? "" : ": ", text);
+  Logger& logger = TheLogger();
+  std::lock_guard lock(logger.mutex);
+  const auto write = [&](spdlog::logger& to) {
+    to.log(ToSpdlog(level), "{}{}{}", label, label.empty() ? "" : ": ", text);
+  };
+  if (level >= logger.StderrLevelOf(label)) write(logger.to_stderr);
+  for (Logger::File& file : logger.files) {
+    if (file.label.empty() || label.empty() || file.label == label) write(file.logger);
+  }
 }
 
-void SetStderrLevel(LogLevel level) { TheLogger().stderr_sink->set_level(ToSpdlog(level)); }
+void SetStderrLevel(LogLevel level) {
+  Logger& logger = TheLogger();
+  std::lock_guard lock(logger.mutex);
+  logger.stderr_levels[RankLabel()] = level;
+}
 
 void OpenLogFile(std::string_view path) {
   Logger& logger = TheLogger();
-  std::lock_guard lock(logger.open_mutex);
+  std::lock_guard lock(logger.mutex);
   try {
-    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(std::string(path));
-    sink->set_formatter(NewFormatter());
-    logger.logger.sinks().push_back(std::move(sink));
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_st>(std::string(path));
+    logger.files.push_back({RankLabel(), spdlog::logger("cadmus", std::move(sink))});
+    Configure(logger.files.back().logger);
   } catch (const spdlog::spdlog_ex& e) {
     throw Error(Kind::kConfig, StrCat("cannot open the log file ", path, ": ", e.what()));
   }

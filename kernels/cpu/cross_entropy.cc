@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/cpu/device.h"
 #include "kernels/cpu/numeric.h"
@@ -13,6 +14,47 @@
 
 namespace cadmus::cpu {
 namespace {
+
+void CheckLabels(const int32_t* labels, int64_t tokens, int64_t vocab_size) {
+  for (int64_t t = 0; t < tokens; ++t) {
+    CADMUS_CHECK(labels[t] < vocab_size,
+                 StrCat("label ", labels[t], " of token ", t, " in a vocabulary of ", vocab_size));
+  }
+}
+
+// What softmax needs of a whole row of logits, wherever they are.
+template <class S>
+struct RowStatistics {
+  S maximum;
+  double sum;          // of exp(logit - maximum)
+  double label_logit;  // less the maximum
+};
+
+template <class S>
+S Loss(const RowStatistics<S>& row) {
+  return static_cast<S>(std::log(row.sum) - row.label_logit);
+}
+
+// Over `n` logits of a row; label < 0: it is not among them.
+template <class T, class S>
+void WriteGradient(const RowStatistics<S>& row, double loss_scale, int64_t label, int64_t n,
+                   T* logits) {
+  const S maximum = row.maximum;
+  const S scale = static_cast<S>(loss_scale / row.sum);
+#pragma omp simd
+  for (int64_t v = 0; v < n; ++v) {
+    logits[v] = static_cast<T>(Exp(S(logits[v]) - maximum) * scale);
+  }
+  if (label < 0) return;
+  logits[label] =
+      static_cast<T>(static_cast<S>((std::exp(row.label_logit) / row.sum - 1.0) * loss_scale));
+}
+
+// The label's place among `num_present` logits that start at part.first, or -1.
+int64_t LocalLabel(int32_t label, const VocabularyPart& part, int64_t num_present) {
+  const int64_t local = label - part.first;
+  return local >= 0 && local < num_present ? local : -1;
+}
 
 template <class T>
 void Compute(const CrossEntropyArgs& args, ThreadPool& pool) {
@@ -25,10 +67,7 @@ void Compute(const CrossEntropyArgs& args, ThreadPool& pool) {
   const bool writes = args.gradient == LogitGradient::kWriteOverLogits;
   const double loss_scale =
       writes ? static_cast<const StepScalars*>(args.scalars.raw())->loss_scale : 0;
-  for (int64_t t = 0; t < tokens; ++t) {
-    CADMUS_CHECK(labels[t] < vocabulary,
-                 StrCat("label ", labels[t], " of token ", t, " in a vocabulary of ", vocabulary));
-  }
+  CheckLabels(labels, tokens, vocabulary);
   ForPieces(pool, tokens, RowsPerTask(vocabulary), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       T* const row = logits + t * vocabulary;
@@ -42,16 +81,86 @@ void Compute(const CrossEntropyArgs& args, ThreadPool& pool) {
       const S maximum = Max<S>(vocabulary, [row](int64_t v) { return S(row[v]); });
       const double sum =
           Sum<double>(vocabulary, [&](int64_t v) { return double(Exp(S(row[v]) - maximum)); });
-      const double label_logit = double(row[label]) - double(maximum);
-      losses[t] = static_cast<S>(std::log(sum) - label_logit);
-      if (!writes) continue;
-      const S scale = static_cast<S>(loss_scale / sum);
-      const S label_gradient = static_cast<S>((std::exp(label_logit) / sum - 1.0) * loss_scale);
-#pragma omp simd
-      for (int64_t v = 0; v < vocabulary; ++v) {
-        row[v] = static_cast<T>(Exp(S(row[v]) - maximum) * scale);
+      const RowStatistics<S> statistics = {maximum, sum, double(row[label]) - double(maximum)};
+      losses[t] = Loss(statistics);
+      if (writes) WriteGradient(statistics, loss_scale, label, vocabulary, row);
+    }
+  });
+}
+
+template <class T>
+void ComputeStatistics(const LogitStatisticsArgs& args, ThreadPool& pool) {
+  using S = Wide<T>;
+  const int64_t tokens = args.logits_TV.dim(0);
+  const int64_t width = args.logits_TV.dim(1);
+  const int64_t num_present = args.part.NumPresent(width);
+  const T* const logits = args.logits_TV.data<T>();
+  const int32_t* const labels = args.labels_T.data<int32_t>();
+  double* const maxima = args.statistics_3T.data<double>();
+  double* const sums = maxima + tokens;
+  double* const label_logits = sums + tokens;
+  CheckLabels(labels, tokens, args.part.vocab_size);
+  ForPieces(pool, tokens, RowsPerTask(width), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      if (labels[t] < 0) {
+        maxima[t] = sums[t] = label_logits[t] = 0;
+        continue;
       }
-      row[label] = static_cast<T>(label_gradient);
+      const T* const row = logits + t * width;
+      const S maximum = Max<S>(num_present, [row](int64_t v) { return S(row[v]); });
+      // Other ranks may have finite logits: -∞ everywhere here is a sum of 0, not of exp(-∞ + ∞).
+      const S reference = maximum == -std::numeric_limits<S>::infinity() ? S(0) : maximum;
+      maxima[t] = maximum;
+      sums[t] =
+          Sum<double>(num_present, [&](int64_t v) { return double(Exp(S(row[v]) - reference)); });
+      const int64_t label = LocalLabel(labels[t], args.part, num_present);
+      label_logits[t] = label < 0 ? 0 : double(row[label]);
+    }
+  });
+}
+
+// Of token t, merged over the ranks in their order.
+template <class S>
+RowStatistics<S> Merge(const double* statistics, int64_t ranks, int64_t tokens, int64_t t) {
+  const auto of_rank = [&](int64_t rank, int64_t which) {
+    return statistics[(3 * rank + which) * tokens + t];
+  };
+  const double maximum = Max<double>(ranks, [&](int64_t rank) { return of_rank(rank, 0); });
+  double sum = 0;
+  double label_logit = 0;
+  for (int64_t rank = 0; rank < ranks; ++rank) {
+    sum += of_rank(rank, 1) * std::exp(of_rank(rank, 0) - maximum);
+    label_logit += of_rank(rank, 2);
+  }
+  return {static_cast<S>(maximum), sum, label_logit - maximum};
+}
+
+template <class T>
+void ComputeSplit(const SplitCrossEntropyArgs& args, ThreadPool& pool) {
+  using S = Wide<T>;
+  const int64_t tokens = args.logits_TV.dim(0);
+  const int64_t width = args.logits_TV.dim(1);
+  const int64_t num_present = args.part.NumPresent(width);
+  const int64_t ranks = args.statistics_R3T.dim(0);
+  T* const logits = args.logits_TV.data<T>();
+  const int32_t* const labels = args.labels_T.data<int32_t>();
+  const double* const statistics = args.statistics_R3T.data<double>();
+  S* const losses = args.loss_T.data<S>();
+  const double loss_scale = static_cast<const StepScalars*>(args.scalars.raw())->loss_scale;
+  CheckLabels(labels, tokens, args.part.vocab_size);
+  ForPieces(pool, tokens, RowsPerTask(width), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      T* const row = logits + t * width;
+      if (labels[t] < 0) {
+        losses[t] = 0;
+        std::fill_n(row, width, T(0));
+        continue;
+      }
+      const auto merged = Merge<S>(statistics, ranks, tokens, t);
+      losses[t] = Loss(merged);
+      WriteGradient(merged, loss_scale, LocalLabel(labels[t], args.part, num_present), num_present,
+                    row);
+      std::fill(row + num_present, row + width, T(0));
     }
   });
 }
@@ -61,6 +170,20 @@ void Compute(const CrossEntropyArgs& args, ThreadPool& pool) {
 void CrossEntropy(const CrossEntropyArgs& args, Stream& stream) {
   Run(stream, [args, &pool = PoolOf(stream)] {
     DispatchFloat(args.logits_TV.dtype(), [&]<class T>(Storage<T>) { Compute<T>(args, pool); });
+  });
+}
+
+void LogitStatistics(const LogitStatisticsArgs& args, Stream& stream) {
+  Run(stream, [args, &pool = PoolOf(stream)] {
+    DispatchFloat(args.logits_TV.dtype(),
+                  [&]<class T>(Storage<T>) { ComputeStatistics<T>(args, pool); });
+  });
+}
+
+void SplitCrossEntropy(const SplitCrossEntropyArgs& args, Stream& stream) {
+  Run(stream, [args, &pool = PoolOf(stream)] {
+    DispatchFloat(args.logits_TV.dtype(),
+                  [&]<class T>(Storage<T>) { ComputeSplit<T>(args, pool); });
   });
 }
 

@@ -14,6 +14,11 @@
 namespace cadmus::cpu {
 namespace {
 
+// Where the table's rows lie in its vocabulary.
+VocabularyPart PartOf(const std::optional<VocabularyPart>& part, int64_t num_rows) {
+  return part.value_or(VocabularyPart{.first = 0, .vocab_size = num_rows});
+}
+
 template <class T>
 void Forward(const EmbeddingForwardArgs& args, ThreadPool& pool) {
   const int64_t tokens = args.y_TD.dim(0);
@@ -21,10 +26,17 @@ void Forward(const EmbeddingForwardArgs& args, ThreadPool& pool) {
   const int32_t* const token = args.tokens_T.data<int32_t>();
   const T* const table = args.table_VD.data<T>();
   T* const y = args.y_TD.data<T>();
-  CheckIndices("token", token, tokens, args.table_VD.dim(0));
+  const VocabularyPart part = PartOf(args.part, args.table_VD.dim(0));
+  const int64_t num_rows = part.NumPresent(args.table_VD.dim(0));
+  CheckIndices("token", token, tokens, part.vocab_size);
   ForPieces(pool, tokens, RowsPerTask(width), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      std::copy_n(table + token[t] * width, width, y + t * width);
+      const int64_t row = token[t] - part.first;
+      if (row >= 0 && row < num_rows) {
+        std::copy_n(table + row * width, width, y + t * width);
+      } else {
+        std::fill_n(y + t * width, width, T(0));
+      }
     }
   });
 }
@@ -35,22 +47,25 @@ void Backward(const EmbeddingBackwardArgs& args, ThreadPool& pool) {
   using S = Wide<T>;
   constexpr int64_t kColumns = 64;
   const int64_t tokens = args.tokens_T.dim(0);
-  const int64_t vocabulary = args.dtable_VD.dim(0);
+  const VocabularyPart part = PartOf(args.part, args.dtable_VD.dim(0));
+  const int64_t num_rows = part.NumPresent(args.dtable_VD.dim(0));
   const int64_t width = args.dtable_VD.dim(1);
   const int32_t* const token = args.tokens_T.data<int32_t>();
   const T* const dy = args.dy_TD.data<T>();
   S* const dtable = args.dtable_VD.data<S>();
-  CheckIndices("token", token, tokens, vocabulary);
+  CheckIndices("token", token, tokens, part.vocab_size);
   ForPieces(pool, width, kColumns, [&](int64_t begin, int64_t end) {
     const int64_t columns = end - begin;
     if (args.mode == GradMode::kOverwrite) {
-      for (int64_t v = 0; v < vocabulary; ++v) {
+      for (int64_t v = 0; v < args.dtable_VD.dim(0); ++v) {
         std::fill_n(dtable + v * width + begin, columns, S(0));
       }
     }
     for (int64_t t = 0; t < tokens; ++t) {
+      const int64_t row = token[t] - part.first;
+      if (row < 0 || row >= num_rows) continue;
       const T* const dy_row = dy + t * width + begin;
-      S* const dtable_row = dtable + token[t] * width + begin;
+      S* const dtable_row = dtable + row * width + begin;
 #pragma omp simd
       for (int64_t d = 0; d < columns; ++d) dtable_row[d] += S(dy_row[d]);
     }

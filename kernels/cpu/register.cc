@@ -20,6 +20,8 @@ void RegisterKernels(KernelTable& table) {
   table.Add<AdamWArgs>(&AdamW);
   table.Add<CastArgs>(&Cast);
   table.Add<CrossEntropyArgs>(&CrossEntropy);
+  table.Add<LogitStatisticsArgs>(&LogitStatistics);
+  table.Add<SplitCrossEntropyArgs>(&SplitCrossEntropy);
   table.Add<DropoutArgs>(&Dropout);
   table.Add<EmbeddingForwardArgs>(&EmbeddingForward);
   table.Add<EmbeddingBackwardArgs>(&EmbeddingBackward);

@@ -39,6 +39,9 @@ class Device {
   const DeviceProperties& properties() const { return properties_; }
   const KernelTable& kernels() const { return kernels_; }
   Allocator& allocator() { return *allocator_; }
+  // Whether there is memory behind the addresses. Where there is none (sim), nothing that is copied
+  // here is ever read, and values that are dear to compute need not be.
+  virtual bool holds_values() const { return true; }
 
   virtual std::unique_ptr<Stream> NewStream(StreamKind kind, std::string name) = 0;
   virtual std::unique_ptr<Event> NewEvent() = 0;

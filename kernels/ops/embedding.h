@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Embedding: y[t] = table[token[t]]; dtable[v] (+)= Σ over t with token[t] = v of dy[t], in the
-// order of t. Letters: T tokens, V vocabulary, D width. Tokens come validated from the host; one
-// outside [0, V) is a failed check before anything is written. Deterministic.
+// order of t. Letters: T tokens, V rows of the table, D width. Deterministic.
+//
+// The table holds the whole vocabulary or, with a VocabularyPart, some rows of it: a token whose
+// row is elsewhere gets zeros forward and adds nothing backward, so the sum of y over ranks that
+// hold all rows between them is that of the whole table, and each dtable is its rows of the whole
+// one. Padded rows are never read, and their gradient is 0 (kAccumulate: stays).
+//
+// Tokens come validated from the host; one outside the vocabulary, which is V rows or the part's
+// vocab_size, is a failed check before anything is written.
 #pragma once
+
+#include <optional>
 
 #include "kernels/device/device.h"
 #include "kernels/device/trace.h"
 #include "kernels/ops/step_scalars.h"
+#include "kernels/ops/vocabulary_part.h"
 
 namespace cadmus {
 
@@ -14,6 +24,7 @@ struct EmbeddingForwardArgs {
   static constexpr const char* kName = "EmbeddingForward";
   ConstTensorView tokens_T;  // I32
   ConstTensorView table_VD;
+  std::optional<VocabularyPart> part;  // absent: the table is whole
   TensorView y_TD;
 
   template <class V>
@@ -28,7 +39,8 @@ struct EmbeddingBackwardArgs {
   static constexpr const char* kName = "EmbeddingBackward";
   ConstTensorView tokens_T;
   ConstTensorView dy_TD;
-  TensorView dtable_VD;  // statistics dtype: it is the sum
+  TensorView dtable_VD;                // statistics dtype: it is the sum
+  std::optional<VocabularyPart> part;  // absent: the table is whole
   GradMode mode = GradMode::kOverwrite;
 
   template <class V>

@@ -19,6 +19,7 @@ class SimDevice final : public Device {
   // The trace attached at first: device.trace() until another one is set.
   Trace& own_trace() { return own_trace_; }
 
+  bool holds_values() const override { return false; }
   std::unique_ptr<Stream> NewStream(StreamKind kind, std::string name) override;
   std::unique_ptr<Event> NewEvent() override;
 

@@ -46,6 +46,8 @@ void RegisterKernels(KernelTable& table) {
   table.Add<AdamWArgs>(&RecordOnly);
   table.Add<CastArgs>(&RecordOnly);
   table.Add<CrossEntropyArgs>(&RecordOnly);
+  table.Add<LogitStatisticsArgs>(&RecordOnly);
+  table.Add<SplitCrossEntropyArgs>(&RecordOnly);
   table.Add<DropoutArgs>(&RecordOnly);
   table.Add<EmbeddingForwardArgs>(&RecordOnly);
   table.Add<EmbeddingBackwardArgs>(&RecordOnly);

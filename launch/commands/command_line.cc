@@ -8,7 +8,9 @@
 #include "launch/commands/ckpt.h"
 #include "launch/commands/data.h"
 #include "launch/commands/generate.h"
+#include "launch/commands/plan.h"
 #include "launch/commands/train.h"
+#include "runtime/mesh/axis_sizes.h"
 
 namespace cadmus {
 namespace {
@@ -24,6 +26,9 @@ void AddTrain(CLI::App& app, Chosen& chosen) {
   verb->add_option("--set", flags->overrides, "Override a field: optimizer.lr=3e-4 (repeatable)")
       ->allow_extra_args(false);
   verb->add_flag("--check", flags->check_only, "Validate config and data, train nothing");
+  verb->add_option("--ranks-as-threads", flags->ranks_as_threads,
+                   "Run so many ranks as threads of this one process, without mpirun")
+      ->check(CLI::Range(1, 1024));
   verb->callback([flags, &chosen] { chosen = [flags] { return RunTrain(*flags); }; });
 }
 
@@ -38,6 +43,34 @@ void AddGenerate(CLI::App& app, Chosen& chosen) {
   verb->add_option("--top-p", flags->sampling.top_p, "Nucleus")->capture_default_str();
   verb->add_option("--seed", flags->sampling.seed, "Of the sampler")->capture_default_str();
   verb->callback([flags, &chosen] { chosen = [flags] { return RunGenerate(*flags); }; });
+}
+
+void AddPlan(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<PlanFlags>();
+  auto verify = std::make_shared<VerifyScheduleFlags>();
+  CLI::App* verb = app.add_subcommand(
+      "plan", "Say what a run needs on each rank: memory, communication, FLOPs; trains nothing");
+  const std::vector<CLI::Option*> of_a_plan = {
+      verb->add_option("FILE", flags->config_file, "Config (textproto)"),
+      verb->add_option("--set", flags->overrides, "Override a field: parallel.tp=8 (repeatable)")
+          ->allow_extra_args(false),
+      verb->add_option("--world-size", flags->world_size,
+                       "Number of ranks; default: what the axes of the config multiply to")
+          ->check(CLI::Range(1, kMaxWorldSize)),
+      verb->add_flag("--json", flags->json, "One JSON object on stdout")};
+  CLI::Option* schedule = verb->add_option(
+      "--verify-schedule", verify->schedule_file,
+      "In place of a plan, check a schedule file: complete, free of deadlock, bubble, activations");
+  for (CLI::Option* option : of_a_plan) schedule->excludes(option);
+  verb->add_option("--svg", verify->svg, "Draw the schedule into this file")->needs(schedule);
+  verb->callback([flags, verify, schedule, &chosen] {
+    if (schedule->count() > 0) {
+      chosen = [verify] { return VerifySchedule(*verify); };
+      return;
+    }
+    if (flags->config_file.empty()) throw CLI::RequiredError("FILE, or --verify-schedule,");
+    chosen = [flags] { return PrintPlan(*flags); };
+  });
 }
 
 void AddTokenizer(CLI::App& data, Chosen& chosen) {
@@ -97,6 +130,7 @@ int RunCommandLine(int argc, char** argv) {
   app.require_subcommand(1);
   Chosen chosen;
   AddTrain(app, chosen);
+  AddPlan(app, chosen);
   AddGenerate(app, chosen);
   AddData(app, chosen);
   AddCheckpoint(app, chosen);

@@ -2,10 +2,14 @@
 #include "launch/commands/train.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 
+#include "collectives/local/local_world.h"
 #include "collectives/mpi/mpi_bootstrap.h"
 #include "kernels/base/log.h"
 #include "kernels/base/philox.h"
@@ -29,16 +33,56 @@
 namespace cadmus {
 namespace {
 
-std::unique_ptr<Device> OpenCpu(const DeviceConfig& config, const Bootstrap& bootstrap) {
-  int threads = config.threads();
-  if (threads == 0) {
-    threads =
-        std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / bootstrap.local_size());
+// What the ranks of a process share: one rank under a launcher, all of them as threads.
+class RanksOfProcess {
+ public:
+  // A rank whose calls are shown on demand during the life of the entry.
+  class Entry {
+   public:
+    Entry(RanksOfProcess& ranks, const Bootstrap& rank) : ranks_(ranks), rank_(rank) {
+      std::lock_guard lock(ranks_.mutex_);
+      ranks_.running_.insert(&rank_);
+    }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    ~Entry() {
+      std::lock_guard lock(ranks_.mutex_);
+      ranks_.running_.erase(&rank_);
+    }
+
+   private:
+    RanksOfProcess& ranks_;
+    const Bootstrap& rank_;
+  };
+
+  explicit RanksOfProcess(int num_processes_of_host)
+      : num_processes_of_host_(num_processes_of_host) {}
+
+  // By default the threads of all processes of the host together are as many as its cores.
+  std::shared_ptr<cpu::ThreadPool> Pool(const DeviceConfig& config) {
+    std::lock_guard lock(mutex_);
+    if (pool_ == nullptr) {
+      const int cores = static_cast<int>(std::thread::hardware_concurrency());
+      pool_ = MakeThreadPool(config.threads() != 0 ? config.threads()
+                                                   : std::max(1, cores / num_processes_of_host_));
+    }
+    return pool_;
   }
-  return OpenDevice({.kind = DeviceKind::kCpu,
-                     .memory_bytes = static_cast<int64_t>(config.memory_gib() * (int64_t{1} << 30)),
-                     .pool = MakeThreadPool(threads)});
-}
+
+  void LogCalls() {
+    std::lock_guard lock(mutex_);
+    for (const Bootstrap* rank : running_) {
+      if (rank->size() > 1) SetRankLabel(StrCat("rank ", rank->rank()));
+      LogWarning(StrCat("calls of this rank, newest last:\n", rank->recorder().Dump()));
+    }
+  }
+
+ private:
+  const int num_processes_of_host_;
+  std::mutex mutex_;
+  std::set<const Bootstrap*> running_;
+  std::shared_ptr<cpu::ThreadPool> pool_;  // shared_ptr: every device of the process holds it
+};
 
 // One number of rank 0, on every rank.
 int64_t FromRankZero(int64_t value, Communicator& world, Stream& stream) {
@@ -98,50 +142,46 @@ void LogHeader(const RunConfig& config, const TrainingJob& job, const LlamaShape
                double flops_per_step) {
   const LoaderOptions& loader = job.loader_options();
   LogInfo(StrCat("run ", config.name(), ": llama, ", NumParameters(shape),
-                 " parameters; dp_replicate ", loader.dp_count, "; per step ",
+                 " parameters; ", job.layout(), "; per step ",
                  loader.global_batch_size, " samples of ", loader.sequence_length, " tokens, ",
                  flops_per_step / 1e9,
                  " model GFLOP (6 per matrix weight and token, 14 · S²/2 · width of heads per "
                  "layer in attention)"));
 }
 
-}  // namespace
-
-int RunTrain(const TrainFlags& flags) {
-  SignalListener signals;  // before any thread
-  const std::unique_ptr<Bootstrap> bootstrap = StartMpi();
-  const bool is_first = bootstrap->rank() == 0;
-  if (bootstrap->size() > 1) SetRankLabel(StrCat("rank ", bootstrap->rank()));
+int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfProcess& ranks,
+              const std::atomic<bool>& stop_requested) {
+  const RanksOfProcess::Entry entry(ranks, bootstrap);
+  const bool is_first = bootstrap.rank() == 0;
+  if (bootstrap.size() > 1) SetRankLabel(StrCat("rank ", bootstrap.rank()));
   if (!is_first) SetStderrLevel(LogLevel::kError);
-  signals.Start([&] {
-    LogWarning(StrCat("calls of this rank, newest last:\n", bootstrap->recorder().Dump()));
-  });
 
-  RunConfig config;
-  LoadConfig(flags.config_file, flags.overrides, config);
   const TrainingData data = OpenTrainingData(config);
-  ValidateRun(config, bootstrap->size());
+  ValidateRun(config, bootstrap.size());
   const LlamaShape shape = MakeLlamaShape(config.model().llama());
-  if (flags.check_only) {
+  if (check_only) {
     if (is_first) {
       LogInfo(StrCat("ok: ", NumParameters(shape), " parameters, ", data.tokens->num_tokens(),
-                     " tokens, ", bootstrap->size(), bootstrap->size() == 1 ? " rank" : " ranks"));
+                     " tokens, ", bootstrap.size(), bootstrap.size() == 1 ? " rank" : " ranks"));
     }
     return 0;
   }
 
-  const std::unique_ptr<Device> device = OpenCpu(config.device(), *bootstrap);
+  const std::unique_ptr<Device> device = OpenDevice(
+      {.kind = DeviceKind::kCpu,
+       .memory_bytes = static_cast<int64_t>(config.device().memory_gib() * (int64_t{1} << 30)),
+       .pool = ranks.Pool(config.device())});
   const auto limit =
       std::chrono::milliseconds(std::llround(config.communication().time_limit_seconds() * 1000));
   device->set_wait_limit(limit + limit / 2);
-  const std::unique_ptr<Communicator> world = bootstrap->Connect(*device, {.limit = limit});
+  const std::unique_ptr<Communicator> world = bootstrap.Connect(*device, {.limit = limit});
   TrainingJob job(config, *device, *world);
 
   const std::string config_text = ConfigToText(config);
   RequireSameOnAllRanks(config_text, *world, job.compute());
   const RunFolder folder(std::filesystem::path(config.output_dir()) / config.name());
   folder.Create();
-  OpenLogFile(folder.log(bootstrap->rank()).string());
+  OpenLogFile(folder.log(bootstrap.rank()).string());
   const int64_t completed = Restore(config, data.tokenizer_hash, folder, job, *world);
   world->Barrier("the stored config is read", job.compute());  // before rank 0 replaces it
 
@@ -168,7 +208,7 @@ int RunTrain(const TrainFlags& flags) {
                                            .seed = config.train().seed(),
                                            .tokenizer_hash = data.tokenizer_hash,
                                            .config_text = config_text,
-                                           .layout = StrCat("dp_replicate ", world->size())},
+                                           .layout = job.layout()},
                                   .samples_per_step = config.train().global_batch_size(),
                                   .last_saved = completed},
                                  job.StateEntries(), *world, job.compute());
@@ -176,7 +216,7 @@ int RunTrain(const TrainFlags& flags) {
 
   Loader loader(data.tokens, job.loader_options());
   Trainer trainer(
-      job.step(), loader, observers, signals.stop_requested(),
+      job.step(), loader, observers, stop_requested,
       {.completed_steps = completed,
        .total_steps = config.train().steps(),
        .tokens_per_step = config.train().global_batch_size() * config.data().sequence_length()});
@@ -188,6 +228,34 @@ int RunTrain(const TrainFlags& flags) {
                          folder.root().string(), ")"));
   }
   return outcome == Outcome::kDone ? 0 : static_cast<int>(Kind::kPreempted);
+}
+
+}  // namespace
+
+int RunTrain(const TrainFlags& flags) {
+  SignalListener signals;  // before any thread
+  const std::unique_ptr<Bootstrap> launched = StartMpi();
+  if (launched->size() > 1) SetRankLabel(StrCat("rank ", launched->rank()));
+  if (flags.ranks_as_threads > 0 && launched->size() > 1) {
+    throw Error(Kind::kConfig,
+                StrCat("--ranks-as-threads runs all ranks in one process, but ", launched->size(),
+                       " have been started: drop the flag, or start one process"));
+  }
+  RanksOfProcess ranks(launched->local_size());
+  signals.Start([&] { ranks.LogCalls(); });
+  RunConfig config;
+  LoadConfig(flags.config_file, flags.overrides, config);
+  const auto train = [&](Bootstrap& bootstrap) {
+    return TrainRank(config, flags.check_only, bootstrap, ranks, signals.stop_requested());
+  };
+  if (flags.ranks_as_threads == 0) return train(*launched);
+
+  int exit_code = 0;
+  RunLocalRanks(flags.ranks_as_threads, [&](Bootstrap& bootstrap) {
+    const int code = train(bootstrap);  // the ranks agree
+    if (bootstrap.rank() == 0) exit_code = code;
+  });
+  return exit_code;
 }
 
 }  // namespace cadmus

@@ -2,14 +2,15 @@
 #include "launch/config/validate_run.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cmath>
 
 #include "kernels/base/error.h"
+#include "launch/config/layout_rules.h"
+#include "launch/config/layouts.h"
 #include "launch/config/run_config.pb.h"
 #include "models/llama/model.h"
-#include "runtime/mesh/make_mesh.h"
+#include "runtime/mesh/axis_sizes.h"
 
 namespace cadmus {
 namespace {
@@ -74,29 +75,15 @@ void ValidateOptimizer(const OptimizerConfig& optimizer, int64_t steps) {
 }
 
 void ValidateLayout(const RunConfig& config, int world_size) {
-  const Mesh mesh = MakeMesh(config.parallel(), world_size);
-  const AxisSizes& sizes = mesh.sizes();
-  const std::array<std::pair<const char*, int>, 8> unsupported = {{{"pp", sizes.pp},
-                                                                   {"dp_shard", sizes.dp_shard},
-                                                                   {"cp_ring", sizes.cp_ring},
-                                                                   {"cp_ulysses", sizes.cp_ulysses},
-                                                                   {"tp", sizes.tp},
-                                                                   {"edp_shard", sizes.edp_shard},
-                                                                   {"ep", sizes.ep},
-                                                                   {"etp", sizes.etp}}};
-  for (const auto& [axis, size] : unsupported) {
-    Require(size == 1,
-            StrCat("parallel.", axis, " = ", size,
-                   " is not supported yet; this version splits work along dp_replicate only"));
-  }
-  const int64_t unit = config.train().micro_batch_size() * sizes.dp_replicate;
-  const int64_t global = config.train().global_batch_size();
-  Require(global % unit == 0,
-          StrCat("train.global_batch_size = ", global,
-                 " is not a multiple of micro_batch_size × dp_replicate = ",
-                 config.train().micro_batch_size(), " × ", sizes.dp_replicate,
-                 "; the nearest that are: ", std::max<int64_t>(unit, global / unit * unit), " and ",
-                 (global / unit + 1) * unit));
+  const std::vector<LayoutProblem> problems = LayoutProblems(config, world_size);
+  if (problems.empty()) return;
+  const std::optional<RunConfig> nearest = 1 <= world_size && world_size <= kMaxWorldSize
+                                               ? NearestValidLayout(config, world_size)
+                                               : std::nullopt;
+  const std::string remedy =
+      nearest.has_value() ? StrCat("nearest valid layout: ", DescribeLayout(*nearest, config))
+                          : StrCat("no split of ", world_size, " ranks fits this model and batch");
+  throw Error(Kind::kConfig, StrCat(problems.front().rule, "; ", remedy));
 }
 
 }  // namespace

@@ -5,8 +5,11 @@
 
 #include "launch/config/run_config.pb.h"
 #include "launch/config/validate_run.h"
-#include "runtime/mesh/balanced_owners.h"
+#include "models/llama/placement.h"
 #include "runtime/mesh/make_mesh.h"
+#include "runtime/parallel/pipeline/stage_layout.h"
+#include "runtime/schedule/configured_schedule.h"
+#include "runtime/schedule/parameter_fetches.h"
 
 namespace cadmus {
 namespace {
@@ -15,9 +18,21 @@ Precision MakePrecision(const PrecisionConfig& config) {
   return Precision::All(config.storage() == PrecisionConfig::F64 ? DType::kF64 : DType::kF32);
 }
 
-TrainStepOptions MakeStepOptions(const RunConfig& config, const LoaderOptions& loader) {
-  const int64_t rows_per_rank = loader.global_batch_size / loader.dp_count;
-  return {.size = {.num_micro_batches = static_cast<int>(rows_per_rank / loader.micro_batch_size),
+LoaderOptions MakeLoaderOptions(const RunConfig& config, const ParallelGroups& groups,
+                                const LlamaShape& shape) {
+  return {.seed = config.train().seed(),
+          .sequence_length = config.data().sequence_length(),
+          .global_batch_size = config.train().global_batch_size(),
+          .micro_batch_size = config.train().micro_batch_size(),
+          .dp_index = groups.dp_index,
+          .dp_count = groups.dp_count,
+          .vocab_size = shape.vocab_size,
+          .mask_across_documents = config.data().mask_across_documents()};
+}
+
+TrainStepOptions MakeStepOptions(const RunConfig& config, const LoaderOptions& loader,
+                                 const LlamaShape& shape, int num_micro_batches) {
+  return {.size = {.num_micro_batches = num_micro_batches,
                    .micro_batch_size = loader.micro_batch_size,
                    .sequence_length = loader.sequence_length},
           .learning_rate = {.maximum = config.optimizer().lr(),
@@ -27,7 +42,31 @@ TrainStepOptions MakeStepOptions(const RunConfig& config, const LoaderOptions& l
           .clip_norm = config.optimizer().clip_norm(),
           .seed = config.train().seed(),
           .expected_loss = std::log(static_cast<double>(loader.vocab_size)) *
-                           static_cast<double>(loader.global_batch_size * loader.sequence_length)};
+                           static_cast<double>(loader.global_batch_size * loader.sequence_length),
+          .num_norm_slots = LlamaModel::NumNormSlots(shape)};
+}
+
+Recompute RecomputeOf(const TrainConfig& config) {
+  switch (config.recompute()) {
+    case TrainConfig::NONE:
+      return Recompute::kNone;
+    case TrainConfig::SELECTIVE:
+      return Recompute::kSelective;
+    case TrainConfig::FULL:
+      return Recompute::kFull;
+  }
+  CADMUS_UNREACHABLE("a value of TrainConfig::Recompute");
+}
+
+// Who holds the first and the last stage, where a tied table makes them add up its gradients.
+ParallelGroups::Needs NeedsOf(const LlamaShape& shape, int tp, const Schedule& schedule) {
+  ParallelGroups::Needs needs = {.num_kv_replicas = NumKvReplicas(shape, tp)};
+  const std::vector<StagePlace> places = PlacesOfStages(schedule);
+  if (shape.tied_embeddings && places.front().rank != places.back().rank) {
+    needs.first_table_holder = places.front().rank;
+    needs.last_table_holder = places.back().rank;
+  }
+  return needs;
 }
 
 }  // namespace
@@ -35,50 +74,92 @@ TrainStepOptions MakeStepOptions(const RunConfig& config, const LoaderOptions& l
 TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& world) {
   ValidateRun(config, world.size());
   const Mesh mesh = MakeMesh(config.parallel(), world.size());
-  const MeshGroup replicas = mesh.GroupOf(world.rank(), Axis::kDpReplicate);
-  data_parallel_ = world.MakeGroup(replicas.ranks, replicas.name);
+  layout_ = ToString(mesh.sizes());
+  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  const auto num_micro_batches =
+      static_cast<int>(config.train().global_batch_size() /
+                       (config.train().micro_batch_size() * mesh.Size(kDpAxes)));
+  Schedule schedule = MakeSchedule(config.parallel(), mesh.Size(Axis::kPp), num_micro_batches);
+  groups_ =
+      std::make_unique<ParallelGroups>(mesh, world, NeedsOf(shape, mesh.Size(Axis::kTp), schedule));
+  tensor_parallel_ = TensorParallel(*groups_->tp, groups_->kv_replicas.get(),
+                                    {.sequence_parallel = config.parallel().sequence_parallel(),
+                                     .token_parts = config.parallel().token_parts()});
 
   compute_ = device.NewStream(StreamKind::kCompute, "compute");
   communication_ = device.NewStream(StreamKind::kCommunication, "communication");
   const Precision precision = MakePrecision(config.precision());
-  const LlamaShape shape = MakeLlamaShape(config.model().llama());
-  loader_options_ = {.seed = config.train().seed(),
-                     .sequence_length = config.data().sequence_length(),
-                     .global_batch_size = config.train().global_batch_size(),
-                     .micro_batch_size = config.train().micro_batch_size(),
-                     .dp_index = replicas.index,
-                     .dp_count = replicas.size(),
-                     .vocab_size = shape.vocab_size,
-                     .mask_across_documents = config.data().mask_across_documents()};
+  loader_options_ = MakeLoaderOptions(config, *groups_, shape);
 
-  model_ = std::make_unique<LlamaModel>(shape, precision, *compute_);
-  store_ = std::make_unique<ParameterStore>(model_->stage().Parameters(), precision, *compute_);
-  store_->Initialize(config.train().seed(), *compute_);
-  gradients_ = std::make_unique<GradientBuckets>(
-      store_->parameters(), precision, *data_parallel_, *compute_, *communication_,
-      GradientBucketsOptions{
+  const std::vector<StageRange> layout =
+      MakeStageLayout(shape.num_layers, schedule.size.num_stages(),
+                      {config.parallel().blocks_per_stage().data(),
+                       static_cast<size_t>(config.parallel().blocks_per_stage_size())});
+  if (config.train().offload_activations()) {
+    offload_stream_ = device.NewStream(StreamKind::kCommunication, "offload");
+    offload_ = std::make_unique<ActivationOffload>(*offload_stream_);
+  }
+  LlamaPart part = {.tensor_parallel = &tensor_parallel_,
+                    .table_holders = groups_->table_holders.get(),
+                    .recompute = RecomputeOf(config.train()),
+                    .recompute_blocks = config.train().recompute_blocks(),
+                    .offload = offload_.get()};
+  const auto pp_rank = static_cast<size_t>(groups_->pp->rank());
+  for (int stage : schedule.stage_of[pp_rank])
+    part.chunks.push_back(layout[static_cast<size_t>(stage)]);
+  model_ = std::make_unique<LlamaModel>(shape, precision, part, *compute_);
+
+  std::vector<std::vector<Parameter*>> parameters;
+  std::vector<int> num_modules;
+  std::vector<Stage*> chunks;
+  for (int i = 0; i < model_->num_chunks(); ++i) {
+    Stage& chunk = model_->chunk(i);
+    chunks.push_back(&chunk);
+    parameters.push_back(chunk.Parameters());
+    num_modules.push_back(chunk.num_modules());
+  }
+  data_parallel_ = std::make_unique<DataParallel>(
+      parameters, precision,
+      DataParallelGroups{.shard = *groups_->dp_shard, .replicate = *groups_->dp_replicate},
+      *compute_, *communication_,
+      DataParallelOptions{
+          .zero = config.parallel().zero(),
           .bucket_bytes = static_cast<int64_t>(config.train().bucket_mib() * (1 << 20)),
           .overlap = config.train().overlap_reduction() ? Overlap::kOn : Overlap::kOff});
+  data_parallel_->Initialize(config.train().seed());
   optimizer_ = std::make_unique<AdamWOptimizer>(
-      store_->parameters(), MakeAdamWOptions(config.optimizer()), precision, *compute_);
-  step_ = std::make_unique<TrainStep>(TrainStepParts{.stage = model_->stage(),
-                                                     .gradients = *gradients_,
-                                                     .optimizer = *optimizer_,
-                                                     .data_parallel = *data_parallel_,
-                                                     .compute = *compute_,
-                                                     .communication = *communication_},
-                                      MakeStepOptions(config, loader_options_));
+      data_parallel_->shards(), MakeAdamWOptions(config.optimizer()), precision, *compute_);
+
+  if (config.parallel().zero() == 3 && groups_->dp_shard->size() > 1) {
+    schedule.actions[pp_rank] =
+        WithParameterFetches(schedule.actions[pp_rank], num_modules, config.parallel().prefetch());
+  }
+  const TokenRange rows = tensor_parallel_.OuterTokens(loader_options_.micro_batch_size *
+                                                       loader_options_.sequence_length);
+  engine_ =
+      std::make_unique<Engine>(Engine::Parts{.chunks = chunks,
+                                             .data_parallel = *data_parallel_,
+                                             .pipeline = {*groups_->pp, *groups_->pp_gradients},
+                                             .compute = *compute_,
+                                             .activation = {rows.size(), shape.hidden_size},
+                                             .dtype = precision.compute},
+                               schedule);
+  step_ = std::make_unique<TrainStep>(
+      TrainStepParts{.engine = *engine_,
+                     .data_parallel = *data_parallel_,
+                     .optimizer = *optimizer_,
+                     .groups = *groups_,
+                     .world = world,
+                     .compute = *compute_,
+                     .communication = *communication_},
+      MakeStepOptions(config, loader_options_, shape, num_micro_batches));
 }
 
 std::vector<StateEntry> TrainingJob::StateEntries() const {
-  std::vector<StateEntry> entries = store_->StateEntries();
+  std::vector<StateEntry> entries = data_parallel_->StateEntries();
   std::vector<StateEntry> moments = optimizer_->StateEntries();
   entries.insert(entries.end(), moments.begin(), moments.end());
-  std::vector<int64_t> bytes;
-  for (const StateEntry& entry : entries) bytes.push_back(entry.local.num_bytes());
-  const std::vector<int> owners = BalancedOwners(bytes, data_parallel_->size());
-  for (size_t i = 0; i < entries.size(); ++i)
-    entries[i].is_writer = owners[i] == data_parallel_->rank();
+  data_parallel_->ShareWriting(entries);
   return entries;
 }
 

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// TrainingJob: one rank's objects of a training run, built from a validated config on any device
-// and communicator: groups, streams, model, gradients, optimizer, step. The same code trains on a
-// cpu and is recorded on the sim device.
+// TrainingJob: one rank's objects of a training run in any layout, built from a validated config on
+// any device and communicator: groups, streams, its part of the model, gradients, optimizer,
+// schedule, step. The same code trains on a cpu and is recorded on the sim device.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "collectives/communicator/communicator.h"
 #include "kernels/device/device.h"
 #include "models/llama/model.h"
 #include "runtime/data/global_batch.h"
-#include "runtime/nn/parameter_store.h"
+#include "runtime/nn/offload.h"
+#include "runtime/parallel/parallel_groups.h"
+#include "runtime/parallel/tensor/tensor_parallel.h"
 #include "runtime/state/state_entry.h"
 #include "runtime/train/train_step.h"
 
@@ -28,23 +31,30 @@ class TrainingJob {
 
   // How this rank reads its part of every global batch.
   const LoaderOptions& loader_options() const { return loader_options_; }
+  // "pp 2, dp_replicate 4, …"
+  const std::string& layout() const { return layout_; }
+  const ParallelGroups& groups() const { return *groups_; }
   LlamaModel& model() { return *model_; }
-  const std::vector<Parameter*>& parameters() const { return store_->parameters(); }
+  DataParallel& data_parallel() { return *data_parallel_; }
   TrainStep& step() { return *step_; }
   Stream& compute() { return *compute_; }
 
-  // Weights and optimizer state; the replicas share the writing evenly.
+  // Weights and optimizer state; ranks that hold the same share the writing evenly.
   std::vector<StateEntry> StateEntries() const;
 
  private:
-  std::unique_ptr<Communicator> data_parallel_;
+  std::string layout_;
+  std::unique_ptr<ParallelGroups> groups_;
+  TensorParallel tensor_parallel_;
   std::unique_ptr<Stream> compute_;
   std::unique_ptr<Stream> communication_;
+  std::unique_ptr<Stream> offload_stream_;
+  std::unique_ptr<ActivationOffload> offload_;  // null: what is saved stays on the device
   LoaderOptions loader_options_;
   std::unique_ptr<LlamaModel> model_;
-  std::unique_ptr<ParameterStore> store_;
-  std::unique_ptr<GradientBuckets> gradients_;
+  std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<AdamWOptimizer> optimizer_;
+  std::unique_ptr<Engine> engine_;
   std::unique_ptr<TrainStep> step_;
 };
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // LanguageModelHead: final norm, projection to the vocabulary, and the loss; the last module of a
 // model. In training the gradient of the loss takes the place of the logits at once; in inference
-// only the last position's logits are made. Letters: B rows, S tokens per row, T = B·S, M model
-// width, V vocabulary.
+// only the last position's logits are made. Where ranks split the vocabulary each makes its own
+// columns of the logits; three numbers per token are gathered of them (cross_entropy.h), and every
+// rank adds the same loss.
+// Letters: B rows, S tokens per row, T = B·S, M model width, V vocabulary (of this rank, padded);
+// outer: this rank's rows of T (tensor_parallel.h).
 #pragma once
 
 #include <optional>
@@ -10,16 +13,22 @@
 #include "models/layers/linear.h"
 #include "models/layers/norm.h"
 #include "runtime/nn/module.h"
+#include "runtime/parallel/tensor/tensor_parallel.h"
 
 namespace cadmus {
 
 class LanguageModelHead final : public Module {
  public:
-  // With its own weight, "head.weight".
+  // With its own weight, "head.weight". `parallel` must outlive the head. Over several ranks the
+  // weight must be placed before it is given memory, dim 0 padded and cut over them
+  // (split_vocabulary.h), and there is no inference (kConfig).
   LanguageModelHead(int64_t vocab_size, int64_t model_width, double norm_epsilon,
-                    double initial_std);
+                    double initial_std, const TensorParallel& parallel);
   // Tied to an embedding's table, which must outlive the head.
-  LanguageModelHead(Parameter& table_VM, double norm_epsilon);
+  LanguageModelHead(Parameter& table_VM, double norm_epsilon, const TensorParallel& parallel);
+
+  // The matrix, own or tied.
+  Parameter& weight() { return weight_VM_; }
 
   void VisitParameters(const std::function<void(Parameter&)>& visit) override;
   std::unique_ptr<Saved> NewSaved() const override;
@@ -30,15 +39,31 @@ class LanguageModelHead final : public Module {
  private:
   struct HeadSaved;
 
-  void ForwardTraining(ForwardContext& context, HeadSaved& saved);
+  // Forward, in training.
+  void NormRows(ForwardContext& context, HeadSaved& saved);
+  void Enter(ForwardContext& context, HeadSaved& saved);
+  void MakeLogits(ForwardContext& context, HeadSaved& saved);
+  void GatherStatistics(ForwardContext& context, HeadSaved& saved);
+  void AddLoss(ForwardContext& context, HeadSaved& saved);
   void ForwardInference(ForwardContext& context, HeadSaved& saved);
-  void RunBackwardInput(BackwardContext& context, HeadSaved& saved);
-  void RunBackwardWeight(BackwardContext& context, HeadSaved& saved);
+  // Backward.
+  void ProjectBackward(BackwardContext& context, HeadSaved& saved);
+  void EnterBackward(BackwardContext& context, HeadSaved& saved);
+  void NormRowsBackward(BackwardContext& context, HeadSaved& saved);
+  void AddToWeight(BackwardContext& context, HeadSaved& saved);
+
+  using ForwardStep = void (LanguageModelHead::*)(ForwardContext&, HeadSaved&);
+  using BackwardStep = void (LanguageModelHead::*)(BackwardContext&, HeadSaved&);
+  template <ForwardStep kStep>
+  static void RunInTraining(Module& self, ForwardContext& context, Saved& saved);
+  template <BackwardStep kStep>
+  static void RunBackward(Module& self, BackwardContext& context, Saved& saved);
 
   std::optional<Parameter> own_weight_VM_;
   Parameter& weight_VM_;
   Norm norm_;
   Linear projection_;
+  const TensorParallel& parallel_;
 };
 
 }  // namespace cadmus

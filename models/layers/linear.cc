@@ -6,52 +6,69 @@
 namespace cadmus {
 
 void Linear::Forward(const ConstTensorView& x_TK, const TensorView& y_TN, Stream& stream) {
-  Run(Product::kForward, x_TK.dim(0), x_TK, weight_NK_.weight, y_TN, stream);
+  MultiplyRows(Product::kForward, x_TK, y_TN, stream);
 }
 
 void Linear::BackwardInput(const ConstTensorView& dy_TN, const TensorView& dx_TK, Stream& stream) {
-  Run(Product::kBackwardInput, dy_TN.dim(0), dy_TN, weight_NK_.weight, dx_TK, stream);
+  MultiplyRows(Product::kBackwardInput, dy_TN, dx_TK, stream);
 }
 
 void Linear::BackwardWeight(const ConstTensorView& x_TK, const ConstTensorView& dy_TN,
                             BackwardContext& context) {
   const GradMode mode = context.gradients.Begin(weight_NK_);
-  Run(mode == GradMode::kOverwrite ? Product::kBackwardWeightOverwrite
-                                   : Product::kBackwardWeightAccumulate,
-      x_TK.dim(0), dy_TN, x_TK, weight_NK_.grad, context.stream);
+  const Product product = mode == GradMode::kOverwrite ? Product::kBackwardWeightOverwrite
+                                                       : Product::kBackwardWeightAccumulate;
+  Run(PlanFor(product, 1, x_TK.dim(0), x_TK.dtype(), context.stream), dy_TN, x_TK, weight_NK_.grad,
+      context.stream);
   context.gradients.End(weight_NK_);
 }
 
-const GemmPlan& Linear::PlanFor(Product product, int64_t num_tokens, Stream& stream) {
-  for (const PlanEntry& entry : plans_) {
-    if (entry.product == product && entry.num_tokens == num_tokens) return *entry.plan;
+void Linear::MultiplyRows(Product product, const ConstTensorView& x, const TensorView& y,
+                          Stream& stream) {
+  ConstTensorView weight = weight_NK_.weight;
+  if (x.num_dims() == 2) {
+    Run(PlanFor(product, 1, x.dim(0), x.dtype(), stream), x, weight, y, stream);
+    return;
   }
-  const int64_t num_outputs = weight_NK_.shape[0];
-  const int64_t num_inputs = weight_NK_.shape[1];
-  GemmSpec spec = {.dtype = weight_NK_.weight.dtype()};
+  // Every stretch meets the same weight: a batch whose entries lie no elements apart.
+  const int64_t num_stretches = x.dim(0);
+  weight =
+      ConstTensorView(weight.raw(), weight.dtype(), {num_stretches, weight.dim(0), weight.dim(1)},
+                      {0, weight.stride(0), weight.stride(1)});
+  Run(PlanFor(product, num_stretches, x.dim(1), x.dtype(), stream), x, weight, y, stream);
+}
+
+const GemmPlan& Linear::PlanFor(Product product, int64_t num_stretches, int64_t num_tokens,
+                                DType dtype, Stream& stream) {
+  for (const PlanEntry& entry : plans_) {
+    if (entry.product == product && entry.num_stretches == num_stretches &&
+        entry.num_tokens == num_tokens) {
+      return *entry.plan;
+    }
+  }
+  GemmSpec spec = {.batch = num_stretches, .dtype = dtype};
   switch (product) {
     case Product::kForward:
-      spec.m = num_tokens, spec.n = num_outputs, spec.k = num_inputs;
+      spec.m = num_tokens, spec.n = num_outputs(), spec.k = num_inputs();
       spec.transpose_b = Transpose::kYes;
       break;
     case Product::kBackwardInput:
-      spec.m = num_tokens, spec.n = num_inputs, spec.k = num_outputs;
+      spec.m = num_tokens, spec.n = num_inputs(), spec.k = num_outputs();
       break;
     case Product::kBackwardWeightOverwrite:
     case Product::kBackwardWeightAccumulate:
-      spec.m = num_outputs, spec.n = num_inputs, spec.k = num_tokens;
+      spec.m = num_outputs(), spec.n = num_inputs(), spec.k = num_tokens;
       spec.transpose_a = Transpose::kYes;
       spec.mode = product == Product::kBackwardWeightAccumulate ? GradMode::kAccumulate
                                                                 : GradMode::kOverwrite;
       break;
   }
-  plans_.push_back({product, num_tokens, MakePlan(stream.device(), spec)});
+  plans_.push_back({product, num_stretches, num_tokens, MakePlan(stream.device(), spec)});
   return *plans_.back().plan;
 }
 
-void Linear::Run(Product product, int64_t num_tokens, const ConstTensorView& a,
-                 const ConstTensorView& b, const TensorView& c, Stream& stream) {
-  const GemmPlan& plan = PlanFor(product, num_tokens, stream);
+void Linear::Run(const GemmPlan& plan, const ConstTensorView& a, const ConstTensorView& b,
+                 const TensorView& c, Stream& stream) {
   Tensor workspace;
   if (plan.workspace_bytes > 0) {
     workspace = Tensor(DType::kU8, {plan.workspace_bytes}, MemoryCategory::kWorkspace, stream);

@@ -4,6 +4,8 @@
 //
 //   dx = dy W;   dW (+)= dyᵀ x
 //
+// Rows may also be given as R stretches of T tokens that lie apart, [R, T, K]: one product of R·T
+// rows. N and K are those of the part that this rank holds.
 // Letters: T tokens, K inputs, N outputs.
 #pragma once
 
@@ -21,6 +23,10 @@ class Linear {
   // The parameter must outlive the layer; it may be shared (tied embeddings).
   explicit Linear(Parameter& weight_NK) : weight_NK_(weight_NK) {}
 
+  int64_t num_outputs() const { return weight_NK_.LocalShape()[0]; }
+  int64_t num_inputs() const { return weight_NK_.LocalShape()[1]; }
+
+  // [T, K] to [T, N], or [R, T, K] to [R, T, N].
   void Forward(const ConstTensorView& x_TK, const TensorView& y_TN, Stream& stream);
   void BackwardInput(const ConstTensorView& dy_TN, const TensorView& dx_TK, Stream& stream);
   void BackwardWeight(const ConstTensorView& x_TK, const ConstTensorView& dy_TN,
@@ -35,14 +41,18 @@ class Linear {
   };
   struct PlanEntry {
     Product product;
-    int64_t num_tokens;
+    int64_t num_stretches, num_tokens;
     std::shared_ptr<const GemmPlan> plan;  // plans are shared by contract (MakePlan)
   };
 
-  // Made at the first use of a number of tokens; training uses one.
-  const GemmPlan& PlanFor(Product product, int64_t num_tokens, Stream& stream);
-  void Run(Product product, int64_t num_tokens, const ConstTensorView& a, const ConstTensorView& b,
-           const TensorView& c, Stream& stream);
+  // Made at the first use of a number of tokens; training uses few. `dtype` is that of the rows:
+  // the weight may be elsewhere (ZeRO-3) when its gradient is made.
+  const GemmPlan& PlanFor(Product product, int64_t num_stretches, int64_t num_tokens, DType dtype,
+                          Stream& stream);
+  // A product with the weight, of [T, …] or [R, T, …] rows.
+  void MultiplyRows(Product product, const ConstTensorView& x, const TensorView& y, Stream& stream);
+  static void Run(const GemmPlan& plan, const ConstTensorView& a, const ConstTensorView& b,
+                  const TensorView& c, Stream& stream);
 
   Parameter& weight_NK_;
   std::vector<PlanEntry> plans_;

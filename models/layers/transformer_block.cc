@@ -5,17 +5,43 @@
 
 #include "kernels/base/philox.h"
 #include "kernels/ops/check.h"
-#include "kernels/ops/dropout.h"
+#include "runtime/parallel/tensor/boundary.h"
 
 namespace cadmus {
 
+// A norm, a parallel region, and its sum into the residual stream.
+struct TransformerBlock::Branch {
+  Tensor s_TM, rstd_T;  // input-backward; what is normalised: x or h
+  Tensor normed_TM;     // weight-backward
+  Tensor gathered_TM;   // from one segment to the next; empty: normed_TM serves
+  Tensor dout_TM;       // from input- to weight-backward: the gradient of the sum
+  // The same behind dropout and gathered, as the region's weights need it; empty: dout_TM serves.
+  Tensor dlayer_TM;
+
+  // What NormAgain makes again.
+  void DropNorm() {
+    rstd_T.Reset();
+    normed_TM.Reset();
+  }
+
+  const TensorView& input_TM() const { return gathered_TM ? gathered_TM.view() : normed_TM.view(); }
+  const TensorView& gradient_TM() const { return dlayer_TM ? dlayer_TM.view() : dout_TM.view(); }
+};
+
 struct TransformerBlock::BlockSaved : Saved {
-  Tensor x_TM, attention_rstd_T;  // input-backward
+  void VisitTensors(const std::function<void(Tensor&)>& visit) override {
+    for (Branch* branch : {&attention_branch, &mlp_branch}) {
+      for (Tensor* tensor : {&branch->s_TM, &branch->rstd_T, &branch->normed_TM}) visit(*tensor);
+    }
+    for (Tensor* tensor : {&attention.qkv_BSND, &attention.out_TC, &attention.lse_BHS,
+                           &mlp.gate_up_TG, &mlp.hidden_TF}) {
+      visit(*tensor);
+    }
+  }
+
+  Branch attention_branch, mlp_branch;
   AttentionLayer::Saved attention;
-  Tensor h_TM, mlp_rstd_T;  // input-backward
   MlpLayer::Saved mlp;
-  Tensor dy_TM, dh_TM;            // from input- to weight-backward
-  Tensor dmlp_TM, dattention_TM;  // the same behind the dropouts, where there are any
 };
 
 namespace {
@@ -32,18 +58,19 @@ Tensor NewStatistics(const ConstTensorView& x_TM, Stream& stream) {
 }  // namespace
 
 TransformerBlock::TransformerBlock(int64_t index, const TransformerBlockSpec& spec,
-                                   const RopeTables& rope)
+                                   const RopeTables& rope, const TensorParallel& parallel)
     : spec_(spec),
+      parallel_(parallel),
       attention_site_(SiteOf(StrCat("blocks.", index, ".attention.dropout"))),
       mlp_site_(SiteOf(StrCat("blocks.", index, ".mlp.dropout"))),
       attention_norm_(StrCat("blocks.", index, ".attention_norm"), spec.attention.model_width,
                       spec.norm_epsilon),
       attention_(StrCat("blocks.", index, ".attention"), spec.attention, spec.initial_std,
-                 spec.initial_std_out, rope, index),
+                 spec.initial_std_out, rope, index, parallel),
       mlp_norm_(StrCat("blocks.", index, ".mlp_norm"), spec.attention.model_width,
                 spec.norm_epsilon),
       mlp_(StrCat("blocks.", index, ".mlp"), spec.attention.model_width, spec.hidden_width,
-           spec.initial_std, spec.initial_std_out) {}
+           spec.initial_std, spec.initial_std_out, parallel) {}
 
 void TransformerBlock::VisitParameters(const std::function<void(Parameter&)>& visit) {
   visit(attention_norm_.weight());
@@ -54,171 +81,243 @@ void TransformerBlock::VisitParameters(const std::function<void(Parameter&)>& vi
 
 std::unique_ptr<Saved> TransformerBlock::NewSaved() const { return std::make_unique<BlockSaved>(); }
 
+template <auto kMethod>
+void TransformerBlock::Run(Module& self, auto& context, Saved& saved) {
+  (static_cast<TransformerBlock&>(self).*kMethod)(context, static_cast<BlockSaved&>(saved));
+}
+
+template <auto kMethod, auto kBranch>
+void TransformerBlock::RunOn(Module& self, auto& context, Saved& saved) {
+  (static_cast<TransformerBlock&>(self).*kMethod)(context,
+                                                  static_cast<BlockSaved&>(saved).*kBranch);
+}
+
 std::span<const ForwardSegment> TransformerBlock::forward_segments() const {
-  static constexpr std::array<ForwardSegment, 2> kSegments = {{
-      {SegmentKind::kCompute, "attention",
-       [](Module& self, ForwardContext& context, Saved& saved) {
-         static_cast<TransformerBlock&>(self).ForwardAttention(context,
-                                                               static_cast<BlockSaved&>(saved));
-       }},
-      {SegmentKind::kCompute, "mlp",
-       [](Module& self, ForwardContext& context, Saved& saved) {
-         static_cast<TransformerBlock&>(self).ForwardMlp(context, static_cast<BlockSaved&>(saved));
-       }},
+  using Self = TransformerBlock;
+  using enum SegmentKind;
+  static constexpr std::array<ForwardSegment, 9> kSegments = {{
+      {kCompute, "attention norm", &Run<&Self::NormX>},
+      {kCommunicate, "attention in", &RunOn<&Self::Gather, &BlockSaved::attention_branch>},
+      {kCompute, "attention", &Run<&Self::ForwardAttention>},
+      {kCommunicate, "attention out", &Run<&Self::SumOutput>},
+      {kCompute, "mlp norm", &Run<&Self::NormH>},
+      {kCommunicate, "mlp in", &RunOn<&Self::Gather, &BlockSaved::mlp_branch>},
+      {kCompute, "mlp", &Run<&Self::ForwardMlp>},
+      {kCommunicate, "mlp out", &Run<&Self::SumOutput>},
+      {kCompute, "residual", &Run<&Self::AddMlp>},
   }};
   return kSegments;
 }
 
 std::span<const BackwardSegment> TransformerBlock::backward_input_segments() const {
-  static constexpr std::array<BackwardSegment, 2> kSegments = {{
-      {SegmentKind::kCompute, "mlp",
-       [](Module& self, BackwardContext& context, Saved& saved) {
-         static_cast<TransformerBlock&>(self).BackwardMlpInput(context,
-                                                               static_cast<BlockSaved&>(saved));
-       }},
-      {SegmentKind::kCompute, "attention",
-       [](Module& self, BackwardContext& context, Saved& saved) {
-         static_cast<TransformerBlock&>(self).BackwardAttentionInput(
-             context, static_cast<BlockSaved&>(saved));
-       }},
+  using Self = TransformerBlock;
+  using enum SegmentKind;
+  static constexpr std::array<BackwardSegment, 10> kSegments = {{
+      {kCompute, "residual", &Run<&Self::ReceiveDy>},
+      {kCommunicate, "mlp out", &RunOn<&Self::GatherGradient, &BlockSaved::mlp_branch>},
+      {kCompute, "mlp", &Run<&Self::BackwardMlpInput>},
+      {kCommunicate, "mlp in", &Run<&Self::SumGradient>},
+      {kCompute, "mlp norm", &Run<&Self::BackwardNormH>},
+      {kCompute, "attention residual", &Run<&Self::ReceiveDh>},
+      {kCommunicate, "attention out", &RunOn<&Self::GatherGradient, &BlockSaved::attention_branch>},
+      {kCompute, "attention", &Run<&Self::BackwardAttentionInput>},
+      {kCommunicate, "attention in", &Run<&Self::SumGradient>},
+      {kCompute, "attention norm", &Run<&Self::BackwardNormX>},
   }};
   return kSegments;
 }
 
 std::span<const BackwardSegment> TransformerBlock::backward_weight_segments() const {
-  static constexpr std::array<BackwardSegment, 2> kSegments = {{
-      {SegmentKind::kCompute, "mlp",
-       [](Module& self, BackwardContext& context, Saved& saved) {
-         static_cast<TransformerBlock&>(self).BackwardMlpWeight(context,
-                                                                static_cast<BlockSaved&>(saved));
-       }},
-      {SegmentKind::kCompute, "attention",
-       [](Module& self, BackwardContext& context, Saved& saved) {
-         static_cast<TransformerBlock&>(self).BackwardAttentionWeight(
-             context, static_cast<BlockSaved&>(saved));
-       }},
+  using Self = TransformerBlock;
+  using enum SegmentKind;
+  static constexpr std::array<BackwardSegment, 4> kSegments = {{
+      {kCommunicate, "mlp in", &RunOn<&Self::GatherAgain, &BlockSaved::mlp_branch>},
+      {kCompute, "mlp", &Run<&Self::BackwardMlpWeight>},
+      {kCommunicate, "attention in", &RunOn<&Self::GatherAgain, &BlockSaved::attention_branch>},
+      {kCompute, "attention", &Run<&Self::BackwardAttentionWeight>},
   }};
   return kSegments;
 }
 
-// After this segment `activation` is the attention's output, still without residual: the next
-// segment adds it inside its norm.
-void TransformerBlock::ForwardAttention(ForwardContext& context, BlockSaved& saved) {
-  Stream& stream = context.stream;
-  saved.x_TM = std::move(saved.activation);
-  const TensorView& x_TM = saved.x_TM.view();
-  saved.attention_rstd_T = NewStatistics(x_TM, stream);
-  Tensor normed_TM = NewLike(x_TM, MemoryCategory::kActivationsWeight, stream);
-  attention_norm_.Forward({.x_TD = x_TM, .y_TD = normed_TM, .rstd_T = saved.attention_rstd_T},
-                          stream);
-  Tensor a_TM = attention_.Forward(context, saved.attention, std::move(normed_TM));
-  if (spec_.dropout > 0 && context.trains()) {
-    Dropout({.x_TD = a_TM,
-             .scalars = context.scalars,
-             .row_samples_T = context.inputs.row_samples_T,
-             .row_positions_T = context.inputs.row_positions_T,
-             .probability = spec_.dropout,
-             .site = attention_site_,
-             .y_TD = a_TM},
-            stream);
+void TransformerBlock::Gather(ForwardContext& context, Branch& branch) {
+  if (parallel_.overlaps()) return;
+  branch.gathered_TM = GatherTokens(parallel_, branch.normed_TM.view(),
+                                    MemoryCategory::kActivationsInput, context.stream);
+}
+
+void TransformerBlock::GatherGradient(BackwardContext& context, Branch& branch) {
+  if (parallel_.overlaps()) return;
+  Tensor gathered_TM = GatherTokens(parallel_, branch.gradient_TM(),
+                                    MemoryCategory::kActivationsWeight, context.stream);
+  if (gathered_TM) branch.dlayer_TM = std::move(gathered_TM);
+}
+
+void TransformerBlock::GatherAgain(BackwardContext& context, Branch& branch) {
+  branch.gathered_TM = GatherTokens(parallel_, branch.normed_TM.view(),
+                                    MemoryCategory::kActivationsWeight, context.stream);
+}
+
+void TransformerBlock::SumOutput(ForwardContext& context, BlockSaved& saved) {
+  if (parallel_.overlaps()) return;
+  saved.activation = LeaveParallel(parallel_, std::move(saved.activation), context.stream);
+}
+
+void TransformerBlock::SumGradient(BackwardContext& context, BlockSaved& saved) {
+  if (parallel_.overlaps()) return;
+  saved.activation = EnterParallelBackward(parallel_, std::move(saved.activation), context.stream);
+}
+
+// Fills in what dropout needs to know of this rank's outer rows.
+void TransformerBlock::RunDropout(const auto& context, DropoutArgs args) const {
+  if (args.probability > 0) {
+    const TokenRange rows = parallel_.OuterTokens(context.inputs.tokens_BS.num_elements());
+    args.scalars = context.scalars;
+    args.row_samples_T = context.inputs.row_samples_T.Slice(0, rows.begin, rows.end);
+    args.row_positions_T = context.inputs.row_positions_T.Slice(0, rows.begin, rows.end);
   }
-  saved.activation = std::move(a_TM);
+  Dropout(args, context.stream);
+}
+
+void TransformerBlock::NormX(ForwardContext& context, BlockSaved& saved) {
+  if (!context.trains() && parallel_.size() > 1) {
+    throw Error(
+        Kind::kConfig,
+        StrCat("inference on ", parallel_.size(),
+               " tensor-parallel ranks is not there; load the weights with parallel.tp: 1"));
+  }
+  Branch& branch = saved.attention_branch;
+  branch.s_TM = std::move(saved.activation);
+  const TensorView& x_TM = branch.s_TM.view();
+  branch.rstd_T = NewStatistics(x_TM, context.stream);
+  branch.normed_TM = NewLike(x_TM, MemoryCategory::kActivationsWeight, context.stream);
+  attention_norm_.Forward({.x_TD = x_TM, .y_TD = branch.normed_TM, .rstd_T = branch.rstd_T},
+                          context.stream);
+}
+
+void TransformerBlock::ForwardAttention(ForwardContext& context, BlockSaved& saved) {
+  Branch& branch = saved.attention_branch;
+  saved.activation = attention_.Forward(context, saved.attention, branch.input_TM());
+  branch.gathered_TM.Reset();
+  if (spec_.selective_recompute) saved.attention.DropCore();
+  if (spec_.selective_recompute || !context.saves()) branch.DropNorm();
+}
+
+// `activation` is the attention's output, still without residual: the norm adds it.
+void TransformerBlock::NormH(ForwardContext& context, BlockSaved& saved) {
+  Branch& branch = saved.mlp_branch;
+  branch.s_TM = std::move(saved.activation);
+  const TensorView& h_TM = branch.s_TM.view();
+  if (spec_.dropout > 0 && context.trains()) {
+    RunDropout(context,
+               {.x_TD = h_TM, .probability = spec_.dropout, .site = attention_site_, .y_TD = h_TM});
+  }
+  branch.rstd_T = NewStatistics(h_TM, context.stream);
+  branch.normed_TM = NewLike(h_TM, MemoryCategory::kActivationsWeight, context.stream);
+  mlp_norm_.Forward({.x_TD = h_TM,
+                     .residual_TD = saved.attention_branch.s_TM,
+                     .sum_TD = h_TM,
+                     .y_TD = branch.normed_TM,
+                     .rstd_T = branch.rstd_T},
+                    context.stream);
+  if (!context.saves()) saved.attention_branch = Branch();
 }
 
 void TransformerBlock::ForwardMlp(ForwardContext& context, BlockSaved& saved) {
-  Stream& stream = context.stream;
-  saved.h_TM = std::move(saved.activation);
-  const TensorView& h_TM = saved.h_TM.view();
-  saved.mlp_rstd_T = NewStatistics(h_TM, stream);
-  Tensor normed_TM = NewLike(h_TM, MemoryCategory::kActivationsWeight, stream);
-  mlp_norm_.Forward({.x_TD = h_TM,
-                     .residual_TD = saved.x_TM,
-                     .sum_TD = h_TM,
-                     .y_TD = normed_TM,
-                     .rstd_T = saved.mlp_rstd_T},
-                    stream);
-  Tensor y_TM = mlp_.Forward(context, saved.mlp, std::move(normed_TM));
-  const bool drops = spec_.dropout > 0 && context.trains();
-  Dropout({.x_TD = y_TM,
-           .residual_TD = h_TM,
-           .scalars = drops ? context.scalars : ConstTensorView(),
-           .row_samples_T = drops ? context.inputs.row_samples_T : ConstTensorView(),
-           .row_positions_T = drops ? context.inputs.row_positions_T : ConstTensorView(),
-           .probability = drops ? spec_.dropout : 0,
-           .site = mlp_site_,
-           .y_TD = y_TM},
-          stream);
-  if (!context.saves()) {
-    saved.x_TM.Reset();
-    saved.attention_rstd_T.Reset();
-    saved.h_TM.Reset();
-    saved.mlp_rstd_T.Reset();
-  }
-  saved.activation = std::move(y_TM);
+  Branch& branch = saved.mlp_branch;
+  saved.activation = mlp_.Forward(context, saved.mlp, branch.input_TM());
+  branch.gathered_TM.Reset();
+  if (spec_.selective_recompute) saved.mlp.hidden_TF.Reset();
+  if (spec_.selective_recompute || !context.saves()) branch.DropNorm();
 }
 
-// The gradient in front of a dropout site; empty without dropout: then dy itself serves.
-Tensor TransformerBlock::BackwardDropout(BackwardContext& context, const ConstTensorView& dy_TM,
-                                         uint64_t site) const {
-  if (spec_.dropout == 0) return Tensor();
-  Tensor dx_TM = NewLike(dy_TM, MemoryCategory::kActivationsWeight, context.stream);
-  Dropout({.x_TD = dy_TM,
-           .scalars = context.scalars,
-           .row_samples_T = context.inputs.row_samples_T,
-           .row_positions_T = context.inputs.row_positions_T,
-           .probability = spec_.dropout,
-           .site = site,
-           .y_TD = dx_TM},
-          context.stream);
-  return dx_TM;
+void TransformerBlock::AddMlp(ForwardContext& context, BlockSaved& saved) {
+  const TensorView& y_TM = saved.activation.view();
+  RunDropout(context, {.x_TD = y_TM,
+                       .residual_TD = saved.mlp_branch.s_TM,
+                       .probability = context.trains() ? spec_.dropout : 0,
+                       .site = mlp_site_,
+                       .y_TD = y_TM});
+  if (!context.saves()) saved.mlp_branch = Branch();
+}
+
+// With the op and the bits of the forward pass: that one, too, normalised the stored sum.
+void TransformerBlock::NormAgain(BackwardContext& context, const Norm& norm, Branch& branch) {
+  const TensorView& s_TM = branch.s_TM.view();
+  branch.rstd_T = NewStatistics(s_TM, context.stream);
+  branch.normed_TM = NewLike(s_TM, MemoryCategory::kActivationsWeight, context.stream);
+  norm.Forward({.x_TD = s_TM, .y_TD = branch.normed_TM, .rstd_T = branch.rstd_T}, context.stream);
+}
+
+// Takes over the gradient of a branch's sum, and takes it through the branch's dropout.
+void TransformerBlock::ReceiveGradient(BackwardContext& context, Branch& branch, Tensor dout_TM,
+                                       uint64_t site) const {
+  branch.dout_TM = std::move(dout_TM);
+  if (spec_.dropout == 0) return;
+  branch.dlayer_TM = NewLike(branch.dout_TM, MemoryCategory::kActivationsWeight, context.stream);
+  RunDropout(context, {.x_TD = branch.dout_TM,
+                       .probability = spec_.dropout,
+                       .site = site,
+                       .y_TD = branch.dlayer_TM});
+}
+
+// Through the norm of a branch, in place: ds is dnormed on entry.
+void TransformerBlock::BackwardNorm(BackwardContext& context, Norm& norm, Branch& branch,
+                                    const TensorView& ds_TM) {
+  norm.Backward({.s_TD = branch.s_TM,
+                 .rstd_T = branch.rstd_T,
+                 .dy_TD = ds_TM,
+                 .dsum_TD = branch.dout_TM,
+                 .ds_TD = ds_TM},
+                context);
+  branch.s_TM.Reset();
+  branch.rstd_T.Reset();
+  if (branch.dlayer_TM) branch.dout_TM.Reset();
+}
+
+void TransformerBlock::ReceiveDy(BackwardContext& context, BlockSaved& saved) {
+  if (spec_.selective_recompute) {
+    NormAgain(context, mlp_norm_, saved.mlp_branch);
+    MlpLayer::RecomputeHidden(context, saved.mlp);
+  }
+  ReceiveGradient(context, saved.mlp_branch, std::move(saved.activation), mlp_site_);
+}
+
+void TransformerBlock::BackwardMlpInput(BackwardContext& context, BlockSaved& saved) {
+  saved.activation = mlp_.BackwardInput(context, saved.mlp, saved.mlp_branch.gradient_TM());
 }
 
 // After this segment `activation` is dh.
-void TransformerBlock::BackwardMlpInput(BackwardContext& context, BlockSaved& saved) {
-  saved.dy_TM = std::move(saved.activation);
-  saved.dmlp_TM = BackwardDropout(context, saved.dy_TM, mlp_site_);
-  const TensorView& dmlp_TM = saved.dmlp_TM ? saved.dmlp_TM.view() : saved.dy_TM.view();
-  Tensor dh_TM = mlp_.BackwardInput(context, saved.mlp, dmlp_TM);
-  mlp_norm_.Backward({.s_TD = saved.h_TM,
-                      .rstd_T = saved.mlp_rstd_T,
-                      .dy_TD = dh_TM,
-                      .dsum_TD = saved.dy_TM,
-                      .ds_TD = dh_TM},
-                     context);
-  saved.h_TM.Reset();
-  saved.mlp_rstd_T.Reset();
-  saved.activation = std::move(dh_TM);
+void TransformerBlock::BackwardNormH(BackwardContext& context, BlockSaved& saved) {
+  BackwardNorm(context, mlp_norm_, saved.mlp_branch, saved.activation.view());
+}
+
+void TransformerBlock::ReceiveDh(BackwardContext& context, BlockSaved& saved) {
+  if (spec_.selective_recompute) {
+    NormAgain(context, attention_norm_, saved.attention_branch);
+    attention_.RecomputeCore(context, saved.attention);
+  }
+  ReceiveGradient(context, saved.attention_branch, std::move(saved.activation), attention_site_);
 }
 
 void TransformerBlock::BackwardAttentionInput(BackwardContext& context, BlockSaved& saved) {
-  saved.dh_TM = std::move(saved.activation);
-  saved.dattention_TM = BackwardDropout(context, saved.dh_TM, attention_site_);
-  const TensorView& dattention_TM =
-      saved.dattention_TM ? saved.dattention_TM.view() : saved.dh_TM.view();
-  Tensor dx_TM = attention_.BackwardInput(context, saved.attention, dattention_TM);
-  attention_norm_.Backward({.s_TD = saved.x_TM,
-                            .rstd_T = saved.attention_rstd_T,
-                            .dy_TD = dx_TM,
-                            .dsum_TD = saved.dh_TM,
-                            .ds_TD = dx_TM},
-                           context);
-  saved.x_TM.Reset();
-  saved.attention_rstd_T.Reset();
-  saved.activation = std::move(dx_TM);
+  saved.activation =
+      attention_.BackwardInput(context, saved.attention, saved.attention_branch.gradient_TM());
+}
+
+void TransformerBlock::BackwardNormX(BackwardContext& context, BlockSaved& saved) {
+  BackwardNorm(context, attention_norm_, saved.attention_branch, saved.activation.view());
 }
 
 void TransformerBlock::BackwardMlpWeight(BackwardContext& context, BlockSaved& saved) {
-  mlp_.BackwardWeight(context, saved.mlp,
-                      saved.dmlp_TM ? saved.dmlp_TM.view() : saved.dy_TM.view());
-  saved.dmlp_TM.Reset();
-  saved.dy_TM.Reset();
+  Branch& branch = saved.mlp_branch;
+  mlp_.BackwardWeight(context, saved.mlp, branch.input_TM(), branch.gradient_TM());
+  branch = Branch();
 }
 
 void TransformerBlock::BackwardAttentionWeight(BackwardContext& context, BlockSaved& saved) {
-  attention_.BackwardWeight(context, saved.attention,
-                            saved.dattention_TM ? saved.dattention_TM.view() : saved.dh_TM.view());
-  saved.dattention_TM.Reset();
-  saved.dh_TM.Reset();
+  Branch& branch = saved.attention_branch;
+  attention_.BackwardWeight(context, saved.attention, branch.input_TM(), branch.gradient_TM());
+  branch = Branch();
 }
 
 }  // namespace cadmus

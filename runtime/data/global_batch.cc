@@ -29,21 +29,12 @@ void CheckSizes(const LoaderOptions& options) {
 
 }  // namespace
 
-GlobalBatch::GlobalBatch(std::shared_ptr<const IndexedDataset> data, const LoaderOptions& options)
-    : data_(std::move(data)),
-      options_(options),
-      sampler_(*data_, {.seed = options.seed,
-                        .sequence_length = options.sequence_length,
-                        .vocab_size = options.vocab_size,
-                        .mask_across_documents = options.mask_across_documents}) {
+StepBatch AllocateBatch(const LoaderOptions& options) {
   CheckSizes(options);
-}
-
-StepBatch GlobalBatch::Allocate() const {
-  const auto rows = static_cast<size_t>(options_.micro_batch_size);
-  const size_t entries = rows * static_cast<size_t>(options_.sequence_length);
+  const auto rows = static_cast<size_t>(options.micro_batch_size);
+  const size_t entries = rows * static_cast<size_t>(options.sequence_length);
   const int64_t num_micro_batches =
-      options_.global_batch_size / (options_.dp_count * options_.micro_batch_size);
+      options.global_batch_size / (options.dp_count * options.micro_batch_size);
   StepBatch batch;
   batch.micro_batches.resize(static_cast<size_t>(num_micro_batches));
   for (MicroBatch& micro : batch.micro_batches) {
@@ -54,6 +45,16 @@ StepBatch GlobalBatch::Allocate() const {
     micro.samples_B.resize(rows);
   }
   return batch;
+}
+
+GlobalBatch::GlobalBatch(std::shared_ptr<const IndexedDataset> data, const LoaderOptions& options)
+    : data_(std::move(data)),
+      options_(options),
+      sampler_(*data_, {.seed = options.seed,
+                        .sequence_length = options.sequence_length,
+                        .vocab_size = options.vocab_size,
+                        .mask_across_documents = options.mask_across_documents}) {
+  CheckSizes(options);
 }
 
 void GlobalBatch::Fill(int64_t step, StepBatch& batch) const {

@@ -38,18 +38,21 @@ struct StepBatch {
   std::vector<MicroBatch> micro_batches;
 };
 
+// A batch of the sizes that a rank reads per step, all zero. Throws kConfig, naming the nearest valid
+// sizes, unless dp_count * B divides G.
+StepBatch AllocateBatch(const LoaderOptions& options);
+
 class GlobalBatch {
  public:
   // `data` is shared by all that read it: the loaders of the ranks of one process, an evaluation.
-  // Throws kConfig, naming the nearest valid sizes, unless dp_count * B divides G; else as
-  // WindowSampler does.
+  // Throws as AllocateBatch and WindowSampler do.
   GlobalBatch(std::shared_ptr<const IndexedDataset> data, const LoaderOptions& options);
 
   const LoaderOptions& options() const { return options_; }
   int64_t windows_per_epoch() const { return sampler_.windows_per_epoch(); }
 
   // A batch of the right size for Fill.
-  StepBatch Allocate() const;
+  StepBatch Allocate() const { return AllocateBatch(options_); }
 
   // Fills the rows of rank r = dp_index: samples k G + [r G / dp_count, (r + 1) G / dp_count), as
   // G / (dp_count B) micro-batches. Allocates nothing. Throws kData if a token is outside the

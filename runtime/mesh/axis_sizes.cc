@@ -111,9 +111,10 @@ class LayoutSearch {
   Cost best_cost_ = {.num_changed = kNumAxes + 1};
 };
 
-void CheckFamily(const AxisSizes& requested, std::string_view family_name,
-                 std::span<const Axis> family, int world_size) {
-  if (Divides(requested, family, world_size)) return;
+// The rule that a family of axes breaks; empty if its product is the world, or can be.
+std::string FamilyProblem(const AxisSizes& requested, std::string_view family_name,
+                          std::span<const Axis> family, int world_size) {
+  if (Divides(requested, family, world_size)) return "";
   std::string factors;
   for (Axis axis : AllAxes()) {
     bool listed = false;
@@ -121,12 +122,9 @@ void CheckFamily(const AxisSizes& requested, std::string_view family_name,
     if (!listed || Fills(requested, axis)) continue;
     factors += StrCat(factors.empty() ? "" : " · ", AxisName(axis), " ", requested[axis]);
   }
-  const std::string rule = Fills(requested, family.back())
-                               ? StrCat(" must divide the world of ", world_size, " ranks")
-                               : StrCat(" must equal the world of ", world_size, " ranks");
-  throw Error(Kind::kConfig, StrCat("the ", family_name, " axes ", factors, " = ",
-                                    Product(requested, family), rule, "; nearest valid layout: ",
-                                    ToString(NearestLayout(requested, world_size))));
+  return StrCat("the ", family_name, " axes ", factors, " = ", Product(requested, family),
+                Fills(requested, family.back()) ? " must divide" : " must equal", " the world of ",
+                world_size, " ranks");
 }
 
 }  // namespace
@@ -203,20 +201,27 @@ std::string ToString(const AxisSizes& sizes) {
   return out;
 }
 
-AxisSizes FillWorld(const AxisSizes& requested, int world_size) {
+std::string AxisSizesProblem(const AxisSizes& requested, int world_size) {
   if (world_size < 1 || world_size > kMaxWorldSize) {
-    throw Error(Kind::kConfig, StrCat("a world of ", world_size,
-                                      " ranks; it has at least 1 and at most ", kMaxWorldSize));
+    return StrCat("a world of ", world_size, " ranks; it has at least 1 and at most ",
+                  kMaxWorldSize);
   }
   for (Axis axis : AllAxes()) {
     if (requested[axis] >= 1 || Fills(requested, axis)) continue;
-    throw Error(Kind::kConfig,
-                StrCat(AxisName(axis), " = ", requested[axis], "; an axis has at least 1 rank",
-                       kFillAxes.Contains(axis) ? ", or 0 to fill the world" : "",
-                       "; nearest valid layout: ", ToString(NearestLayout(requested, world_size))));
+    return StrCat(AxisName(axis), " = ", requested[axis], "; an axis has at least 1 rank",
+                  kFillAxes.Contains(axis) ? ", or 0 to fill the world" : "");
   }
-  CheckFamily(requested, "dense", kDenseFamily, world_size);
-  CheckFamily(requested, "expert", kExpertFamily, world_size);
+  const std::string dense = FamilyProblem(requested, "dense", kDenseFamily, world_size);
+  return dense.empty() ? FamilyProblem(requested, "expert", kExpertFamily, world_size) : dense;
+}
+
+AxisSizes FillWorld(const AxisSizes& requested, int world_size) {
+  if (const std::string problem = AxisSizesProblem(requested, world_size); !problem.empty()) {
+    const bool has_layouts = 1 <= world_size && world_size <= kMaxWorldSize;
+    throw Error(Kind::kConfig, has_layouts ? StrCat(problem, "; nearest valid layout: ",
+                                                    ToString(NearestLayout(requested, world_size)))
+                                           : problem);
+  }
   AxisSizes filled = requested;
   if (Fills(requested, Axis::kDpReplicate)) {
     filled.dp_replicate = static_cast<int>(world_size / Product(requested, kDenseFamily));

@@ -31,11 +31,14 @@ struct AxisSizes {
 // "pp 1, dp_replicate 4, …, tp 2"; the expert axes are added where an expert is split.
 std::string ToString(const AxisSizes& sizes);
 
-// `requested` with the two replicate axes filled in. Requires, else throws kConfig naming the
-// broken rule and the nearest valid layout: 1 ≤ world_size ≤ kMaxWorldSize, every size ≥ 1 (0 where
-// that means "fill"), and
+// The first of these rules that `requested` breaks, in words; empty for a layout:
+// 1 ≤ world_size ≤ kMaxWorldSize, every size ≥ 1 (0 where that means "fill"), and
 //   pp · dp_replicate · dp_shard · cp_ring · cp_ulysses · tp = world_size
 //   pp · edp_replicate · edp_shard · ep · etp                = world_size.
+std::string AxisSizesProblem(const AxisSizes& requested, int world_size);
+
+// `requested` with the two replicate axes filled in. Throws kConfig, naming the broken rule and the
+// nearest valid layout, where AxisSizesProblem finds one.
 AxisSizes FillWorld(const AxisSizes& requested, int world_size);
 
 // The valid layout of `world_size` ranks that changes the fewest axes of `requested`, then changes

@@ -27,6 +27,12 @@ namespace cadmus {
 // pass, dy in and dx out of an input-backward pass.
 struct Saved {
   virtual ~Saved() = default;
+
+  // Visits, in a fixed order, every tensor that may live from the forward to the backward pass,
+  // empty or not: those that may leave the device in between (offload.h). The tensors keep their
+  // places as long as this lives.
+  virtual void VisitTensors(const std::function<void(Tensor&)>& /*visit*/) {}
+
   Tensor activation;
 };
 
@@ -57,6 +63,11 @@ class Module {
   virtual std::span<const ForwardSegment> forward_segments() const = 0;
   virtual std::span<const BackwardSegment> backward_input_segments() const = 0;
   virtual std::span<const BackwardSegment> backward_weight_segments() const = 0;
+
+  // Starts what the input-backward needs of the host or of other ranks, and that takes time. Called
+  // one module ahead where that is possible, and again, without effect, before the pass itself; or
+  // not at all.
+  virtual void PrepareBackward(BackwardContext& /*context*/, Saved& /*saved*/) {}
 };
 
 // Runs all segments of a pass in order. x and dx are empty where the module starts from tokens, y

@@ -34,11 +34,12 @@ struct Parameter {
   Shape shape;       // global
   InitialValue initial;
   bool weight_decay = true;
-  int num_uses =
-      1;  // contributions to its gradient per micro-batch: 2 where embedding and head are tied
+  // Contributions to its gradient per micro-batch in one chunk: 2 where a chunk has both the
+  // embedding and the head, and they are tied.
+  int num_uses = 1;
 
-  // The part of it that this rank's modules work with (models/<family>/placement.cc). No slices:
-  // all of it.
+  // The part of it that this rank's modules work with (models/<family>/placement.cc). No
+  // local_shape: all of it. A local_shape without slices: nothing but padding.
   Shape local_shape;  // with padding and replicas
   std::vector<PlacedSlice> slices;
   std::vector<PartialRows> partial_rows;
@@ -51,7 +52,7 @@ struct Parameter {
   TensorView weight;  // local; dtype Precision::parameters
   TensorView grad;    // local; dtype Precision::gradients
 
-  const Shape& LocalShape() const { return slices.empty() ? shape : local_shape; }
+  const Shape& LocalShape() const { return local_shape.num_dims() == 0 ? shape : local_shape; }
 };
 
 // What a module needs of the owner of gradients. For each contribution, in an order fixed by the

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ParameterStore: memory and first values of a stage's parameters. Values depend on (seed, name,
-// global element index) only: element i of a normal parameter is normal i % 4 of
-// Philox(DeriveKey(seed, 0, SiteOf(name)), i / 4), so every layout starts from the same weights.
+// ParameterStore: memory of the weights of a model that is used and not trained: every rank holds
+// its whole local tensors. (In training they are kept by runtime/parallel/data.)
 #pragma once
 
 #include <cstdint>
@@ -20,11 +19,12 @@ class ParameterStore {
   // store keeps the pointers; the parameters must outlive it.
   ParameterStore(std::vector<Parameter*> parameters, const Precision& precision, Stream& stream);
 
-  // Writes the first values. Blocks until they are on the device.
+  // Writes the first values (initial_values.h). Blocks until they are on the device. Issues nothing
+  // to a device that holds no values.
   void Initialize(uint64_t seed, Stream& stream);
 
   const std::vector<Parameter*>& parameters() const { return parameters_; }
-  int64_t num_elements() const { return num_elements_; }
+  int64_t num_elements() const { return num_elements_; }  // of the local tensors
   std::vector<StateEntry> StateEntries() const;
 
  private:
@@ -32,9 +32,5 @@ class ParameterStore {
   std::vector<Tensor> weights_;
   int64_t num_elements_ = 0;
 };
-
-// The first values of one parameter as f64, elements [begin, begin + count).
-void FillInitialValues(const Parameter& parameter, uint64_t seed, int64_t begin, int64_t count,
-                       double* out);
 
 }  // namespace cadmus

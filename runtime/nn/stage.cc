@@ -26,31 +26,50 @@ Stage::Saves Stage::NewSaves() const {
   return saves;
 }
 
+std::vector<Parameter*> Stage::ParametersOf(int module) {
+  std::vector<Parameter*> parameters;
+  modules_[static_cast<size_t>(module)]->VisitParameters(
+      [&](Parameter& parameter) { parameters.push_back(&parameter); });
+  return parameters;
+}
+
 Tensor Stage::Forward(ForwardContext& context, Saves& saves, Tensor x) {
-  for (size_t i = 0; i < modules_.size(); ++i) {
-    x = cadmus::Forward(*modules_[i], context, *saves[i], std::move(x));
-  }
+  for (int i = 0; i < num_modules(); ++i) x = ForwardModule(i, context, saves, std::move(x));
   return x;
 }
 
 Tensor Stage::Backward(BackwardContext& context, Saves& saves, Tensor dy) {
-  for (size_t i = modules_.size(); i-- > 0;) {
-    dy = cadmus::BackwardInput(*modules_[i], context, *saves[i], std::move(dy));
-    cadmus::BackwardWeight(*modules_[i], context, *saves[i]);
+  for (int i = num_modules() - 1; i >= 0; --i) {
+    dy = BackwardInputModule(i, context, saves, std::move(dy));
+    BackwardWeightModule(i, context, saves);
   }
   return dy;
 }
 
 Tensor Stage::BackwardInput(BackwardContext& context, Saves& saves, Tensor dy) {
-  for (size_t i = modules_.size(); i-- > 0;) {
-    dy = cadmus::BackwardInput(*modules_[i], context, *saves[i], std::move(dy));
-  }
+  for (int i = num_modules() - 1; i >= 0; --i)
+    dy = BackwardInputModule(i, context, saves, std::move(dy));
   return dy;
 }
 
 void Stage::BackwardWeight(BackwardContext& context, Saves& saves) {
-  for (size_t i = modules_.size(); i-- > 0;)
-    cadmus::BackwardWeight(*modules_[i], context, *saves[i]);
+  for (int i = num_modules() - 1; i >= 0; --i) BackwardWeightModule(i, context, saves);
+}
+
+Tensor Stage::ForwardModule(int module, ForwardContext& context, Saves& saves, Tensor x) {
+  const auto i = static_cast<size_t>(module);
+  return cadmus::Forward(*modules_[i], context, *saves[i], std::move(x));
+}
+
+Tensor Stage::BackwardInputModule(int module, BackwardContext& context, Saves& saves, Tensor dy) {
+  const auto i = static_cast<size_t>(module);
+  if (i > 0) modules_[i - 1]->PrepareBackward(context, *saves[i - 1]);
+  return cadmus::BackwardInput(*modules_[i], context, *saves[i], std::move(dy));
+}
+
+void Stage::BackwardWeightModule(int module, BackwardContext& context, Saves& saves) {
+  const auto i = static_cast<size_t>(module);
+  cadmus::BackwardWeight(*modules_[i], context, *saves[i]);
 }
 
 }  // namespace cadmus

@@ -20,6 +20,9 @@ class Stage {
   // In the order of the forward pass; a tied parameter once, with num_uses set to its uses.
   std::vector<Parameter*> Parameters();
   Saves NewSaves() const;
+  int num_modules() const { return static_cast<int>(modules_.size()); }
+  // Of one module, in the order of its forward pass.
+  std::vector<Parameter*> ParametersOf(int module);
 
   Tensor Forward(ForwardContext& context, Saves& saves, Tensor x);
   // Input and weight gradients, module by module: gradients become final from the last module to
@@ -28,6 +31,11 @@ class Stage {
   // The two halves apart.
   Tensor BackwardInput(BackwardContext& context, Saves& saves, Tensor dy);
   void BackwardWeight(BackwardContext& context, Saves& saves);
+
+  // The passes of one module. While it runs backward, the module before it prepares for its own.
+  Tensor ForwardModule(int module, ForwardContext& context, Saves& saves, Tensor x);
+  Tensor BackwardInputModule(int module, BackwardContext& context, Saves& saves, Tensor dy);
+  void BackwardWeightModule(int module, BackwardContext& context, Saves& saves);
 
  private:
   std::vector<std::unique_ptr<Module>> modules_;

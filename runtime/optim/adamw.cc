@@ -13,7 +13,7 @@ AdamWOptions MakeAdamWOptions(const OptimizerConfig& config) {
           .weight_decay = config.weight_decay()};
 }
 
-AdamWOptimizer::AdamWOptimizer(const std::vector<Parameter*>& parameters,
+AdamWOptimizer::AdamWOptimizer(const std::vector<ParameterShard>& shards,
                                const AdamWOptions& options, const Precision& precision,
                                Stream& stream)
     : options_(options) {
@@ -22,49 +22,42 @@ AdamWOptimizer::AdamWOptimizer(const std::vector<Parameter*>& parameters,
                 StrCat("master weights of ", Name(precision.master), " beside parameters of ",
                        Name(precision.parameters), " are not supported; use one dtype for both"));
   }
-  moments_.reserve(parameters.size());
-  for (Parameter* parameter : parameters) {
-    moments_.push_back({.parameter = parameter,
-                        .m = Tensor(precision.optimizer_state, parameter->shape,
-                                    MemoryCategory::kOptimizer, stream),
-                        .v = Tensor(precision.optimizer_state, parameter->shape,
-                                    MemoryCategory::kOptimizer, stream)});
-    stream.device().FillZero(moments_.back().m, stream);
-    stream.device().FillZero(moments_.back().v, stream);
-  }
+  const auto zeros = [&](const ParameterShard& shard) {
+    Tensor moment(precision.optimizer_state, {shard.range.extent}, MemoryCategory::kOptimizer,
+                  stream);
+    stream.device().FillZero(moment, stream);
+    return moment;
+  };
+  moments_.reserve(shards.size());
+  for (const ParameterShard& shard : shards)
+    moments_.push_back({.shard = shard, .m_N = zeros(shard), .v_N = zeros(shard)});
 }
 
 void AdamWOptimizer::Step(const ConstTensorView& scalars, Stream& stream) {
   for (const Moments& moments : moments_) {
-    const Parameter& parameter = *moments.parameter;
-    const Shape flat = {parameter.shape.num_elements()};
+    const ParameterShard& shard = moments.shard;
+    if (shard.range.extent == 0) continue;
     AdamW({.scalars = scalars,
-           .grad_N = parameter.grad.Reshape(flat),
-           .master_N = parameter.weight.Reshape(flat),
-           .m_N = moments.m.view().Reshape(flat),
-           .v_N = moments.v.view().Reshape(flat),
+           .grad_N = shard.grad_N,
+           .master_N = shard.weight_N,
+           .m_N = moments.m_N,
+           .v_N = moments.v_N,
            .beta1 = options_.beta1,
            .beta2 = options_.beta2,
            .epsilon = options_.epsilon,
-           .weight_decay = parameter.weight_decay ? options_.weight_decay : 0},
+           .weight_decay = shard.parameter->weight_decay ? options_.weight_decay : 0},
           stream);
   }
 }
 
 std::vector<StateEntry> AdamWOptimizer::StateEntries() const {
   std::vector<StateEntry> entries;
+  const auto append = [&](const std::vector<StateEntry>& of_moment) {
+    entries.insert(entries.end(), of_moment.begin(), of_moment.end());
+  };
   for (const Moments& moments : moments_) {
-    const Parameter& parameter = *moments.parameter;
-    Shape origin = parameter.shape;
-    for (int dim = 0; dim < origin.num_dims(); ++dim) origin[dim] = 0;
-    const auto add = [&](const char* moment, const Tensor& tensor) {
-      entries.push_back({.name = StrCat("optimizer.", moment, ".", parameter.name),
-                         .global_shape = parameter.shape,
-                         .offset = origin,
-                         .local = tensor.view()});
-    };
-    add("m", moments.m);
-    add("v", moments.v);
+    append(EntriesOf("optimizer.m.", moments.shard, moments.m_N));
+    append(EntriesOf("optimizer.v.", moments.shard, moments.v_N));
   }
   return entries;
 }

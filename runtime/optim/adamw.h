@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// AdamWOptimizer: AdamW (kernels/ops/adamw.h) over all parameters of a stage, with its two moments
-// as state.
+// AdamWOptimizer: AdamW (kernels/ops/adamw.h) over this rank's shards of all parameters, with two
+// moments of each as state.
 #pragma once
 
 #include <vector>
 
 #include "kernels/device/tensor.h"
-#include "runtime/nn/parameter.h"
 #include "runtime/nn/precision.h"
+#include "runtime/parallel/data/parameter_shard.h"
 #include "runtime/state/state_entry.h"
 
 namespace cadmus {
@@ -23,22 +23,23 @@ AdamWOptions MakeAdamWOptions(const OptimizerConfig& config);
 
 class AdamWOptimizer {
  public:
-  // Moments start at zero. The parameters must outlive the optimizer. The master weights are the
-  // parameters themselves: Precision::master must equal Precision::parameters (kConfig).
-  AdamWOptimizer(const std::vector<Parameter*>& parameters, const AdamWOptions& options,
+  // Moments start at zero. The memory that the shards show, and their parameters, must outlive the
+  // optimizer. The master weights are the weights themselves: Precision::master must equal
+  // Precision::parameters (kConfig).
+  AdamWOptimizer(const std::vector<ParameterShard>& shards, const AdamWOptions& options,
                  const Precision& precision, Stream& stream);
 
-  // Updates all parameters from their gradients; learning rate, clip factor and step come from
+  // Updates the shards' weights from their gradients; learning rate, clip factor and step come from
   // `scalars`.
   void Step(const ConstTensorView& scalars, Stream& stream);
 
-  // "optimizer.m.<parameter>", "optimizer.v.<parameter>"
+  // "optimizer.m.<parameter>", "optimizer.v.<parameter>"; is_writer as EntriesOf says.
   std::vector<StateEntry> StateEntries() const;
 
  private:
   struct Moments {
-    Parameter* parameter;
-    Tensor m, v;
+    ParameterShard shard;
+    Tensor m_N, v_N;
   };
   AdamWOptions options_;
   std::vector<Moments> moments_;

@@ -15,8 +15,17 @@ std::string_view Name(ActionKind kind) {
 }
 
 std::string ToString(const Action& action) {
-  std::string text = StrCat(Name(action.kind), " chunk ", action.chunk);
+  std::string text(Name(action.kind));
+  if (action.kind == ActionKind::kTieReduce || action.kind == ActionKind::kOptimizer) return text;
+  if (action.kind == ActionKind::kSend || action.kind == ActionKind::kReceive)
+    text += action.payload == Payload::kActivation ? " activation" : " gradient";
+  text += StrCat(" chunk ", action.chunk);
   if (action.micro_batch >= 0) text += StrCat(" micro-batch ", action.micro_batch);
+  if (action.module >= 0) text += StrCat(" module ", action.module);
+  if (action.kind == ActionKind::kOverlap) {
+    text += StrCat(" with backward chunk ", action.backward_chunk, " micro-batch ",
+                   action.backward_micro_batch);
+  }
   return text;
 }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Action: one line of what a rank does in a step. A schedule is a list of actions made by a pure
-// function; a verifier proves it complete and in order; an engine executes it.
+// function; a verifier proves it complete and in order; an engine executes it. What an action
+// depends on follows from its kind, chunk and micro-batch (verifier.h); the rest is the list's
+// order.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "runtime/parallel/pipeline/payload.h"
 
 namespace cadmus {
 
@@ -25,26 +28,23 @@ enum class ActionKind : uint8_t {
   kOptimizer,
 };
 
-// What kSend and kReceive move.
-enum class Payload : uint8_t {
-  kActivation,  // a forward pass' output, to the next stage
-  kGradient,    // an input-backward pass' output, to the stage before
-};
-
 std::string_view Name(ActionKind kind);
 
 struct Action {
   ActionKind kind = ActionKind::kForward;
   int chunk = 0;
-  int micro_batch = -1;         // of the kinds that work on one
-  std::vector<int> depends_on;  // indices of earlier actions of this list
+  int micro_batch = -1;  // of the kinds that work on one
   // Of passes, fetches and releases: one module of the chunk, counted in forward order; -1: all of
   // them.
   int module = -1;
+  // Of kSend, whose chunk is the one that made it, and of kReceive, whose chunk is the one that
+  // needs it.
   Payload payload = Payload::kActivation;
   // Of kOverlap: the backward pass (chunk and micro_batch name the forward pass).
   int backward_chunk = -1;
   int backward_micro_batch = -1;
+
+  friend bool operator==(const Action&, const Action&) = default;
 };
 
 // "forward chunk 0 micro-batch 3"

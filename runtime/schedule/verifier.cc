@@ -6,173 +6,210 @@
 #include <tuple>
 
 #include "kernels/base/str_cat.h"
+#include "runtime/schedule/passes.h"
+#include "runtime/schedule/rank_check.h"
 
 namespace cadmus {
 namespace {
 
-using Key = std::tuple<ActionKind, int, int>;  // kind, chunk, micro-batch
-
-Key KeyOf(const Action& action) { return {action.kind, action.chunk, action.micro_batch}; }
-
-// Whether `later` depends on `earlier`, directly or through other actions. Dependencies point
-// backwards.
-bool Reaches(std::span<const Action> actions, int later, int earlier) {
-  std::vector<bool> reached(static_cast<size_t>(later) + 1);
-  reached[static_cast<size_t>(later)] = true;
-  for (int i = later; i > earlier; --i) {
-    if (!reached[static_cast<size_t>(i)]) continue;
-    for (int dependency : actions[static_cast<size_t>(i)].depends_on)
-      reached[static_cast<size_t>(dependency)] = true;
-  }
-  return reached[static_cast<size_t>(earlier)];
-}
-
-bool IsKnown(ActionKind kind) {
-  switch (kind) {
-    case ActionKind::kForward:
-    case ActionKind::kBackward:
-    case ActionKind::kBackwardInput:
-    case ActionKind::kBackwardWeight:
-    case ActionKind::kReduceGradients:
-    case ActionKind::kOptimizer:
-      return true;
-    default:
-      return false;
-  }
-}
-
 class Verification {
  public:
-  Verification(std::span<const Action> actions, const ScheduleSize& size)
-      : actions_(actions), size_(size) {}
+  explicit Verification(const Schedule& schedule) : schedule_(schedule) {}
 
   std::vector<std::string> Run() {
-    CheckDependencies();
-    if (!problems_.empty()) return problems_;  // the rest walks along them
-    Index();
-    for (int chunk = 0; chunk < size_.num_chunks; ++chunk) CheckChunk(chunk);
-    CheckOptimizer();
+    // Each stage of checks leans on what the one before has found to exist.
+    CheckStages();
+    if (!problems_.empty()) return problems_;
+    places_ = PlacesOfStages(schedule_);
+    ForEachAction([this](int rank, size_t i) { CheckPlace(rank, i); });
+    if (!problems_.empty()) return problems_;
+    for (int rank = 0; rank < schedule_.size.num_ranks; ++rank)
+      CheckRank(schedule_, places_, rank, problems_);
+    if (CheckMessages()) CheckProgress();
     return problems_;
   }
 
  private:
-  void CheckDependencies() {
-    for (int i = 0; i < static_cast<int>(actions_.size()); ++i) {
-      for (int dependency : actions_[static_cast<size_t>(i)].depends_on) {
-        if (dependency < 0 || dependency >= i) {
-          problems_.push_back(StrCat("action ", i, " (", ToString(actions_[static_cast<size_t>(i)]),
-                                     ") depends on action ", dependency, ", which is not earlier"));
+  template <class... Pieces>
+  void Problem(const Pieces&... pieces) {
+    problems_.push_back(StrCat(pieces...));
+  }
+
+  const std::vector<Action>& ListOf(int rank) const {
+    return schedule_.actions[static_cast<size_t>(rank)];
+  }
+
+  template <class Function>
+  void ForEachAction(Function function) {
+    for (int rank = 0; rank < schedule_.size.num_ranks; ++rank)
+      for (size_t i = 0; i < ListOf(rank).size(); ++i) function(rank, i);
+  }
+
+  // ---- Sizes, stages and places.
+
+  void CheckStages() {
+    const ScheduleSize& size = schedule_.size;
+    if (size.num_ranks < 1 || size.num_chunks < 1 || size.num_micro_batches < 1) {
+      return Problem("the schedule has ", size.num_ranks, " ranks, ", size.num_chunks,
+                     " chunks and ", size.num_micro_batches,
+                     " micro-batches; each must be at least 1");
+    }
+    if (schedule_.stage_of.size() != static_cast<size_t>(size.num_ranks) ||
+        schedule_.actions.size() != static_cast<size_t>(size.num_ranks)) {
+      return Problem("the schedule of ", size.num_ranks, " ranks has stages for ",
+                     schedule_.stage_of.size(), " and lists for ", schedule_.actions.size());
+    }
+    std::vector<int> holder(static_cast<size_t>(size.num_stages()), -1);
+    for (int rank = 0; rank < size.num_ranks; ++rank) {
+      const std::vector<int>& stages = schedule_.stage_of[static_cast<size_t>(rank)];
+      if (stages.size() != static_cast<size_t>(size.num_chunks))
+        Problem("rank ", rank, " has ", stages.size(), " stages; each has ", size.num_chunks);
+      for (const int stage : stages) {
+        if (stage < 0 || stage >= size.num_stages()) {
+          Problem("rank ", rank, " has stage ", stage, " of 0 … ", size.num_stages() - 1);
+        } else if (int& first = holder[static_cast<size_t>(stage)]; first >= 0) {
+          Problem("stage ", stage, " lies on rank ", first, " and again on rank ", rank);
+        } else {
+          first = rank;
         }
       }
     }
   }
 
-  void Index() {
-    for (int i = 0; i < static_cast<int>(actions_.size()); ++i) {
-      const Action& action = actions_[static_cast<size_t>(i)];
-      if (!IsKnown(action.kind)) {
-        problems_.push_back(StrCat("action ", i, " (", ToString(action),
-                                   ") is of a kind that is not supported yet"));
+  bool Exists(int chunk, int micro_batch) const {
+    return chunk >= 0 && chunk < schedule_.size.num_chunks && micro_batch >= 0 &&
+           micro_batch < schedule_.size.num_micro_batches;
+  }
+
+  void CheckPlace(int rank, size_t i) {
+    const Action& action = ListOf(rank)[i];
+    const bool is_transfer =
+        action.kind == ActionKind::kSend || action.kind == ActionKind::kReceive;
+    const bool is_fetch = action.kind == ActionKind::kFetchParameters ||
+                          action.kind == ActionKind::kReleaseParameters;
+    const bool is_overlap = action.kind == ActionKind::kOverlap;
+    const bool per_micro_batch = IsPass(action.kind) || is_transfer;
+    const bool exists = per_micro_batch ? Exists(action.chunk, action.micro_batch)
+                                        : Exists(action.chunk, 0) && action.micro_batch == -1;
+    const bool backward_exists =
+        is_overlap ? Exists(action.backward_chunk, action.backward_micro_batch)
+                   : action.backward_chunk == -1 && action.backward_micro_batch == -1;
+    const bool has_modules = (IsPass(action.kind) && !is_overlap) || is_fetch;
+    if (!exists || !backward_exists || action.module < -1 || (action.module >= 0 && !has_modules)) {
+      Problem(PlaceOf(schedule_, rank, i), " is outside of ", schedule_.size.num_chunks,
+              " chunks and ", schedule_.size.num_micro_batches, " micro-batches");
+    } else if (is_transfer) {
+      CheckNeighbour(rank, i);
+    }
+  }
+
+  void CheckNeighbour(int rank, size_t i) {
+    const Action& action = ListOf(rank)[i];
+    const int stage =
+        schedule_.stage_of[static_cast<size_t>(rank)][static_cast<size_t>(action.chunk)];
+    const int peer =
+        stage +
+        ((action.kind == ActionKind::kSend) == (action.payload == Payload::kActivation) ? 1 : -1);
+    if (peer < 0 || peer >= schedule_.size.num_stages()) {
+      Problem(PlaceOf(schedule_, rank, i), " has no stage on its other side: stage ", stage,
+              " is at the end of the model");
+    } else if (places_[static_cast<size_t>(peer)].rank == rank) {
+      Problem(PlaceOf(schedule_, rank, i), " is not needed: stage ", peer,
+              " lies on the same rank");
+    }
+  }
+
+  // ---- Messages between ranks.
+
+  struct Channel {
+    std::vector<size_t> sends;     // actions of the source
+    std::vector<size_t> receives;  // actions of the destination
+  };
+  using ChannelKey = std::tuple<int, int, Payload>;  // source, destination
+
+  ChannelKey KeyOf(int rank, const Action& transfer) const {
+    const int peer = PeerOf(schedule_, places_, rank, transfer).rank;
+    return transfer.kind == ActionKind::kSend ? ChannelKey{rank, peer, transfer.payload}
+                                              : ChannelKey{peer, rank, transfer.payload};
+  }
+
+  // Whether the messages of all channels are received in the order in which they are sent.
+  bool CheckMessages() {
+    std::map<ChannelKey, Channel> channels;
+    ForEachAction([&](int rank, size_t i) {
+      const Action& action = ListOf(rank)[i];
+      if (action.kind == ActionKind::kSend) channels[KeyOf(rank, action)].sends.push_back(i);
+      if (action.kind == ActionKind::kReceive) channels[KeyOf(rank, action)].receives.push_back(i);
+    });
+    bool in_order = true;
+    for (const auto& [key, channel] : channels) in_order &= CheckChannel(key, channel);
+    return in_order;
+  }
+
+  bool CheckChannel(const ChannelKey& key, const Channel& channel) {
+    const auto [source, destination, payload] = key;
+    const size_t both = std::min(channel.sends.size(), channel.receives.size());
+    for (size_t k = 0; k < both; ++k) {
+      const Action& send = ListOf(source)[channel.sends[k]];
+      const Action& receive = ListOf(destination)[channel.receives[k]];
+      if (send.micro_batch == receive.micro_batch &&
+          PeerOf(schedule_, places_, source, send).chunk == receive.chunk) {
         continue;
       }
-      const bool per_micro_batch =
-          action.kind != ActionKind::kReduceGradients && action.kind != ActionKind::kOptimizer;
-      const bool known =
-          action.chunk >= 0 && action.chunk < size_.num_chunks &&
-          (per_micro_batch ? action.micro_batch >= 0 && action.micro_batch < size_.num_micro_batches
-                           : action.micro_batch == -1);
-      if (!known) {
-        problems_.push_back(StrCat("action ", i, " (", ToString(action), ") is outside of ",
-                                   size_.num_chunks, " chunks and ", size_.num_micro_batches,
-                                   " micro-batches"));
-      } else if (!index_.emplace(KeyOf(action), i).second) {
-        problems_.push_back(StrCat("action ", i, " (", ToString(action), ") stands twice"));
+      Problem(PlaceOf(schedule_, destination, channel.receives[k]), " would get what ",
+              PlaceOf(schedule_, source, channel.sends[k]), " sends: both must keep one order");
+      return false;
+    }
+    if (channel.receives.size() > both) {
+      Problem(PlaceOf(schedule_, destination, channel.receives[both]),
+              " waits for a message that rank ", source, " never sends");
+    }
+    if (channel.sends.size() > both) {
+      Problem(PlaceOf(schedule_, source, channel.sends[both]), " is never received by rank ",
+              destination);
+    }
+    return channel.sends.size() == channel.receives.size();
+  }
+
+  // Runs the lists: a send never waits, a receive waits for its send.
+  void CheckProgress() {
+    std::vector<size_t> at(static_cast<size_t>(schedule_.size.num_ranks));
+    std::map<ChannelKey, int> on_their_way;
+    const auto advance = [&](int rank) {
+      size_t& next = at[static_cast<size_t>(rank)];
+      const size_t before = next;
+      for (; next < ListOf(rank).size(); ++next) {
+        const Action& action = ListOf(rank)[next];
+        if (action.kind == ActionKind::kSend) ++on_their_way[KeyOf(rank, action)];
+        if (action.kind != ActionKind::kReceive) continue;
+        int& messages = on_their_way[KeyOf(rank, action)];
+        if (messages == 0) break;
+        --messages;
       }
+      return next > before;
+    };
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (int rank = 0; rank < schedule_.size.num_ranks; ++rank) moved |= advance(rank);
+    }
+    for (int rank = 0; rank < schedule_.size.num_ranks; ++rank) {
+      const size_t stuck = at[static_cast<size_t>(rank)];
+      if (stuck == ListOf(rank).size()) continue;
+      const int peer = PeerOf(schedule_, places_, rank, ListOf(rank)[stuck]).rank;
+      Problem(PlaceOf(schedule_, rank, stuck), " waits for ever for rank ", peer,
+              ", which is held up at ", PlaceOf(schedule_, peer, at[static_cast<size_t>(peer)]));
     }
   }
 
-  // The place of an action that must be there; -1, with a problem noted, if it is not.
-  int Require(ActionKind kind, int chunk, int micro_batch) {
-    const auto found = index_.find({kind, chunk, micro_batch});
-    if (found != index_.end()) return found->second;
-    problems_.push_back(StrCat(
-        ToString(Action{.kind = kind, .chunk = chunk, .micro_batch = micro_batch}), " is missing"));
-    return -1;
-  }
-
-  void Forbid(ActionKind kind, int chunk, int micro_batch) {
-    if (const auto found = index_.find({kind, chunk, micro_batch}); found != index_.end()) {
-      problems_.push_back(StrCat("action ", found->second, " (",
-                                 ToString(actions_[static_cast<size_t>(found->second)]),
-                                 ") repeats a backward"));
-    }
-  }
-
-  void RequireOrder(int earlier, int later) {
-    if (earlier < 0 || later < 0) return;
-    if (earlier > later || !Reaches(actions_, later, earlier)) {
-      problems_.push_back(StrCat("action ", later, " (",
-                                 ToString(actions_[static_cast<size_t>(later)]),
-                                 ") must depend on action ", earlier, " (",
-                                 ToString(actions_[static_cast<size_t>(earlier)]), ")"));
-    }
-  }
-
-  void CheckChunk(int chunk) {
-    const int reduce = Require(ActionKind::kReduceGradients, chunk, -1);
-    for (int micro_batch = 0; micro_batch < size_.num_micro_batches; ++micro_batch) {
-      const int forward = Require(ActionKind::kForward, chunk, micro_batch);
-      if (index_.contains({ActionKind::kBackwardInput, chunk, micro_batch})) {
-        const int input = Require(ActionKind::kBackwardInput, chunk, micro_batch);
-        const int weight = Require(ActionKind::kBackwardWeight, chunk, micro_batch);
-        Forbid(ActionKind::kBackward, chunk, micro_batch);
-        RequireOrder(forward, input);
-        RequireOrder(input, weight);
-        RequireOrder(weight, reduce);
-      } else {
-        const int backward = Require(ActionKind::kBackward, chunk, micro_batch);
-        Forbid(ActionKind::kBackwardWeight, chunk, micro_batch);
-        RequireOrder(forward, backward);
-        RequireOrder(backward, reduce);
-      }
-    }
-  }
-
-  void CheckOptimizer() {
-    const int optimizer = Require(ActionKind::kOptimizer, 0, -1);
-    if (optimizer < 0) return;
-    if (optimizer + 1 != static_cast<int>(actions_.size()))
-      problems_.push_back("the optimizer is not last");
-    for (int chunk = 0; chunk < size_.num_chunks; ++chunk) {
-      if (auto reduce = index_.find({ActionKind::kReduceGradients, chunk, -1});
-          reduce != index_.end()) {
-        RequireOrder(reduce->second, optimizer);
-      }
-    }
-  }
-
-  std::span<const Action> actions_;
-  ScheduleSize size_;
-  std::map<Key, int> index_;
+  const Schedule& schedule_;
+  std::vector<StagePlace> places_;
   std::vector<std::string> problems_;
 };
 
 }  // namespace
 
-std::vector<std::string> FindProblems(std::span<const Action> actions, const ScheduleSize& size) {
-  return Verification(actions, size).Run();
-}
-
-int MaxInFlight(std::span<const Action> actions, int chunk) {
-  int in_flight = 0;
-  int most = 0;
-  for (const Action& action : actions) {
-    if (action.chunk != chunk) continue;
-    if (action.kind == ActionKind::kForward) most = std::max(most, ++in_flight);
-    if (action.kind == ActionKind::kBackward || action.kind == ActionKind::kBackwardWeight)
-      --in_flight;
-  }
-  return most;
+std::vector<std::string> FindProblems(const Schedule& schedule) {
+  return Verification(schedule).Run();
 }
 
 }  // namespace cadmus

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "kernels/ops/reduce.h"
-#include "runtime/schedule/schedules.h"
 
 namespace cadmus {
 
@@ -12,14 +11,18 @@ TrainStep::TrainStep(const TrainStepParts& parts, const TrainStepOptions& option
     : parts_(parts),
       options_(options),
       inputs_(options.size, parts.compute),
-      engine_(parts.stage, SingleStageSchedule(options.size.num_micro_batches),
-              options.size.num_micro_batches),
       optimize_([this] { Optimize(); }),
       totals_(DType::kF64, {2}, MemoryCategory::kWorkspace, parts.compute),
+      squared_norms_(DType::kF64, {options.num_norm_slots}, MemoryCategory::kWorkspace,
+                     parts.compute),
       squared_norm_(DType::kF64, {1}, MemoryCategory::kWorkspace, parts.compute),
       norm_(DType::kF64, {1}, MemoryCategory::kWorkspace, parts.compute),
+      norm_workspace_(DType::kU8, {ReduceWorkspaceBytes(options.num_norm_slots)},
+                      MemoryCategory::kWorkspace, parts.compute),
       totals_ready_(parts.compute.device().NewEvent()),
       totals_reduced_(parts.compute.device().NewEvent()),
+      norms_ready_(parts.compute.device().NewEvent()),
+      norms_reduced_(parts.compute.device().NewEvent()),
       loss_sum_(parts.compute.device(), options.expected_loss),
       stop_count_(parts.compute.device(), 0),
       gradient_norm_(parts.compute.device(), 1) {}
@@ -39,12 +42,10 @@ StepResult TrainStep::Run(const StepBatch& batch, StopRequest stop) {
   host_totals_[1] = stop == StopRequest::kYes ? 1 : 0;
   compute.device().CopyToDevice(totals_, ConstTensorView(host_totals_, DType::kF64, {2}), compute);
 
-  engine_.Run({.compute = compute,
-               .micro_batches = inputs_.micro_batches(),
-               .scalars = inputs_.scalars(),
-               .loss_sum = totals_.view().Slice(0, 0, 1),
-               .gradients = parts_.gradients,
-               .optimizer = optimize_});
+  parts_.engine.Run({.micro_batches = inputs_.micro_batches(),
+                     .scalars = inputs_.scalars(),
+                     .loss_sum = totals_.view().Slice(0, 0, 1),
+                     .optimizer = optimize_});
 
   const StepResult result = {.loss = loss_sum_.Get() / static_cast<double>(batch.supervised_tokens),
                              .gradient_norm = gradient_norm_.Get(),
@@ -67,28 +68,52 @@ StepResult TrainStep::Run(const StepBatch& batch, StopRequest stop) {
 // The optimizer action: every gradient is final or being summed.
 void TrainStep::Optimize() {
   Stream& compute = parts_.compute;
-  Stream& communication = parts_.communication;
-  const bool reduces = parts_.data_parallel.size() > 1;
-  if (reduces) {
-    compute.Record(*totals_ready_);
-    communication.Wait(*totals_ready_);
-    parts_.data_parallel.AllReduce({.buffer = totals_, .site = "loss and stop requests"},
-                                   communication);
-    communication.Record(*totals_reduced_);
-  }
-  parts_.gradients.SquaredNorm(squared_norm_);
+  ReduceTotals();
+  ReduceNorm();
   ClipFactor({.squared_norm = squared_norm_,
               .max_norm = options_.clip_norm,
               .norm = norm_,
               .scalars = inputs_.scalars()},
              compute);
   parts_.optimizer.Step(inputs_.scalars(), compute);
+  parts_.data_parallel.GatherWeights();
 
-  // Behind the buckets on the communication stream, so awaited last.
-  if (reduces) compute.Wait(*totals_reduced_);
+  // Behind the gradients on the communication stream, so awaited last.
+  if (parts_.world.size() > 1) compute.Wait(*totals_reduced_);
   loss_sum_.Fetch(totals_.view().Slice(0, 0, 1), compute);
   stop_count_.Fetch(totals_.view().Slice(0, 1, 2), compute);
   gradient_norm_.Fetch(norm_, compute);
+}
+
+// Ranks that are not on the last stage have added nothing to the loss; of the tensor-parallel
+// ranks, which all have the same, the first counts.
+void TrainStep::ReduceTotals() {
+  if (parts_.world.size() == 1) return;
+  Stream& compute = parts_.compute;
+  Stream& communication = parts_.communication;
+  if (parts_.groups.tp->rank() > 0)
+    compute.device().FillZero(totals_.view().Slice(0, 0, 1), compute);
+  compute.Record(*totals_ready_);
+  communication.Wait(*totals_ready_);
+  parts_.world.AllReduce({.buffer = totals_, .site = "loss and stop requests"}, communication);
+  communication.Record(*totals_reduced_);
+}
+
+// Slot by slot over the ranks that hold other gradients, then over the slots in their order: which
+// stage holds a parameter, and with whom its gradient was sent, does not matter to the last bit.
+void TrainStep::ReduceNorm() {
+  Stream& compute = parts_.compute;
+  Stream& communication = parts_.communication;
+  parts_.data_parallel.SquaredNorms(squared_norms_);
+  if (parts_.groups.norm->size() > 1) {
+    compute.Record(*norms_ready_);
+    communication.Wait(*norms_ready_);
+    parts_.groups.norm->AllReduce({.buffer = squared_norms_, .site = "squared gradient norms"},
+                                  communication);
+    communication.Record(*norms_reduced_);
+    compute.Wait(*norms_reduced_);
+  }
+  Sum({.x_N = squared_norms_, .out = squared_norm_, .workspace = norm_workspace_}, compute);
 }
 
 // The first run makes plans; from the second on, the memory of a step repeats.

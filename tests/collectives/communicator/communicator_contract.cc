@@ -5,70 +5,25 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
 #include <random>
 #include <vector>
+
+#include "tests/collectives/communicator/contract_buffers.h"
 
 namespace cadmus {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::chrono::seconds kWait(60);
-
 // Elements of a buffer or of a part: nothing, less than a rank each, odd, prime, around one chunk
 // of the contract's workspace, and many chunks.
 constexpr int64_t kSizes[] = {0, 1, 3, 167, 168, 1021, 5003};
-
-// A vector in device memory, which the host may touch once the stream is synchronised.
-template <class T>
-class Buffer {
- public:
-  template <class Fill>
-  Buffer(int64_t count, Stream& stream, Fill fill)
-      : tensor_(DTypeOf<T>, {count}, MemoryCategory::kGradients, stream) {
-    // The memory may have been in use by earlier work.
-    stream.Synchronize(kWait);
-    for (int64_t i = 0; i < count; ++i) data()[i] = fill(i);
-  }
-  Buffer(int64_t count, Stream& stream) : Buffer(count, stream, [](int64_t) { return T(77); }) {}
-
-  const TensorView& view() const { return tensor_.view(); }
-  TensorView Part(int64_t index, int64_t count) const {
-    return view().Slice(0, index * count, (index + 1) * count);
-  }
-  T* data() { return tensor_.view().template data<T>(); }
-  std::vector<T> Values() { return std::vector<T>(data(), data() + view().num_elements()); }
-
- private:
-  Tensor tensor_;
-};
-
-// Exact in f32, also when summed over a few ranks; differs by rank and position.
-template <class T>
-T Value(int rank, int64_t i) {
-  return static_cast<T>((rank + 1) * (i % 101) - 3 * rank);
-}
-
-template <class T>
-std::vector<T> Filled(int64_t count, const std::function<T(int64_t)>& value) {
-  std::vector<T> out;
-  for (int64_t i = 0; i < count; ++i) out.push_back(value(i));
-  return out;
-}
 
 template <class T>
 T SumOfValues(int size, int64_t i) {
   T sum = 0;
   for (int rank = 0; rank < size; ++rank) sum += Value<T>(rank, i);
   return sum;
-}
-
-std::vector<int> AllRanks(const Communicator& world) {
-  std::vector<int> all(static_cast<size_t>(world.size()));
-  std::iota(all.begin(), all.end(), 0);
-  return all;
 }
 
 // Values whose sum depends on the order in which it is taken.
@@ -411,22 +366,6 @@ void WrongArgumentsThrowAtTheCall(Communicator& world, Stream& stream) {
       "inside a Group");
   world.Barrier("still in order", stream);
   stream.Synchronize(kWait);
-}
-
-// Issues `call` to a stream of its own, since a failed stream stays failed, and returns the error
-// that surfaces.
-template <class Call>
-std::string FailureOf(Communicator& group, const Stream& like, const Call& call) {
-  const std::unique_ptr<Stream> stream = group.device().NewStream(like.kind(), "failing");
-  try {
-    call(*stream);
-    stream->Synchronize(kWait);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::kCommunication) << error.what();
-    return error.message();
-  }
-  ADD_FAILURE() << "the call did not fail";
-  return "";
 }
 
 // The last rank differs; all ranks fail at once, and refuse later calls in the same words.

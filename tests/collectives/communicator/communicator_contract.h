@@ -32,6 +32,8 @@ struct ContractCase {
   void (*run)(Communicator& world, Stream& stream);
 };
 std::span<const ContractCase> ContractCases();
+// Of sends beside other calls, on communication streams that the cases make for themselves.
+std::span<const ContractCase> SendContractCases();
 
 inline void PrintTo(const ContractCase& contract_case, std::ostream* out) {
   *out << contract_case.name;

@@ -28,6 +28,8 @@ TEST(LocalCommunicator, CallsOfASteadyStepAllocateNothing) {
     device->FillZero(large, *compute);
     device->FillZero(part, *compute);
     const std::vector<int64_t> counts(kNumRanks, 100000);
+    const TensorView small = part.view().Slice(0, 0, 3);
+    const TensorView small_other = other.view().Slice(0, 0, 1).Slice(1, 0, 3);
     const auto step = [&] {
       for (int i = 0; i < 5; ++i) {
         world->AllReduce({.buffer = large, .site = "gradients"}, *communication);
@@ -48,6 +50,17 @@ TEST(LocalCommunicator, CallsOfASteadyStepAllocateNothing) {
                         .peer = (world->rank() + kNumRanks - 1) % kNumRanks},
                        *compute);
       }
+      const int next = (world->rank() + 1) % kNumRanks;
+      for (int i = 0; i < 4; ++i) {
+        world->Send({.buffer = i % 2 == 0 ? part.view() : small, .peer = next}, *communication);
+      }
+      world->Barrier("all are sent", *compute);
+      for (int i = 0; i < 4; ++i) {
+        world->Receive({.buffer = i % 2 == 0 ? other.view().Slice(0, 0, 1) : small_other,
+                        .peer = (world->rank() + kNumRanks - 1) % kNumRanks},
+                       *compute);
+      }
+      communication->Synchronize(std::chrono::seconds(60));
       world->Barrier("end of step", *compute);
     };
     step();

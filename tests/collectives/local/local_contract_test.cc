@@ -38,5 +38,14 @@ INSTANTIATE_TEST_SUITE_P(
                     std::get<2>(test.param).name);
     });
 
+INSTANTIATE_TEST_SUITE_P(
+    Sends, LocalContract,
+    ::testing::Combine(::testing::Values(2, 4), ::testing::Values(kStreamModes[0]),
+                       ::testing::ValuesIn(SendContractCases().begin(), SendContractCases().end())),
+    [](const auto& test) {
+      return StrCat(std::get<0>(test.param), std::get<1>(test.param).name,
+                    std::get<2>(test.param).name);
+    });
+
 }  // namespace
 }  // namespace cadmus

@@ -96,7 +96,7 @@ TEST(LocalTransport, CanceledShortMessagesStillArriveAndAreNotReported) {
   LocalTransport receiver(mailboxes, 1);
   constexpr int kMessages = Mailbox::kMaxUnread + 1;
   for (int i = 0; i < kMessages; ++i) sender.Send(1, 0, &i, sizeof(i), i);
-  sender.Cancel();
+  sender.Cancel(0, kMessages);
   for (int i = 0; i < kMessages; ++i) {
     int received = -1;
     receiver.Receive(0, 0, &received, sizeof(received), 100);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "kernels/cpu/stream.h"
@@ -147,6 +148,60 @@ TEST(LocalCommunicator, ACallBehindFailedWorkIsGivenUp) {
     EXPECT_THAT(FailureOf([&] { group->Barrier("later", *other); }),
                 HasSubstr(bootstrap.rank() == 0 ? "its stream had failed before" : "for rank 0"));
   });
+}
+
+TEST(LocalCommunicator, ARevocationEndsSendsInFlight) {
+  RunLocalRanks(2, [&](Bootstrap& bootstrap) {
+    const auto device = OpenTestDevice();
+    const auto world = bootstrap.Connect(*device);
+    const std::vector<int> all = {0, 1};
+    const auto group = world->MakeGroup(all, "pp");
+    const auto sending = device->NewStream(StreamKind::kCommunication, "sending");
+    const auto stream = device->NewStream(StreamKind::kCompute, "test");
+    const Tensor message(DType::kF64, {100000}, MemoryCategory::kActivationsInput, *stream);
+    device->FillZero(message, *stream);
+    if (bootstrap.rank() == 0) {
+      group->Send({.buffer = message, .peer = 1, .site = "activations"}, *sending);
+    }
+    if (bootstrap.rank() == 0) {
+      // Its stream reaches it when it pleases.
+      const std::string running = "pp: send #0 'activations' (781.2 KiB of F64): running for ";
+      const auto deadline = std::chrono::steady_clock::now() + kWait;
+      while (bootstrap.recorder().Dump().find(running) == std::string::npos) {
+        ASSERT_LT(std::chrono::steady_clock::now(), deadline) << bootstrap.recorder().Dump();
+        std::this_thread::yield();
+      }
+    }
+    world->Barrier("the send is under way", *stream);
+    if (bootstrap.rank() == 1) {
+      group->Revoke("rank 1 gives up");
+    } else {
+      EXPECT_THAT(FailureOf([&] { sending->Synchronize(kWait); }),
+                  HasSubstr("send #0 'activations' (781.2 KiB of F64) at rank 0: revoked: rank 1 "
+                            "gives up"));
+    }
+    world->Barrier("other groups go on", *stream);
+  });
+}
+
+TEST(RunLocalRanks, AFailedRankEndsTheSendsInFlightToIt) {
+  EXPECT_THAT(FailureOf([&] {
+                RunLocalRanks(2, [&](Bootstrap& bootstrap) {
+                  const auto device = OpenTestDevice();
+                  const auto world = bootstrap.Connect(*device);
+                  const auto sending = device->NewStream(StreamKind::kCommunication, "sending");
+                  const Tensor message(DType::kF64, {100000}, MemoryCategory::kGradients, *sending);
+                  device->FillZero(message, *sending);
+                  if (bootstrap.rank() == 0) {
+                    world->Send({.buffer = message, .peer = 1, .site = "activations"}, *sending);
+                    EXPECT_THAT(FailureOf([&] { sending->Synchronize(kWait); }),
+                                HasSubstr("rank 1 has failed"));
+                  } else {
+                    throw Error(Kind::kCommunication, "the peer is lost");
+                  }
+                });
+              }),
+              HasSubstr("the peer is lost"));
 }
 
 }  // namespace

@@ -42,6 +42,12 @@ INSTANTIATE_TEST_SUITE_P(Ranks, MpiContract,
                                          std::get<1>(test.param).name);
                          });
 
+INSTANTIATE_TEST_SUITE_P(Sends, MpiContract,
+                         ::testing::Combine(::testing::Values(kStreamModes[0]),
+                                            ::testing::ValuesIn(SendContractCases().begin(),
+                                                                SendContractCases().end())),
+                         [](const auto& test) { return std::get<1>(test.param).name; });
+
 TEST(MpiBootstrap, KnowsItsPlaceOnTheHost) {
   // mpirun of the tests starts all ranks on this machine.
   EXPECT_EQ(MpiWorld().local_rank(), MpiWorld().rank());

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "kernels/base/error.h"
@@ -70,6 +72,106 @@ TEST(CommunicationWorker, RunsSetUpOnOneThreadWithItsLabel) {
   EXPECT_EQ(first, second);
   EXPECT_NE(first, std::this_thread::get_id());
   EXPECT_EQ(label, "rank 3");
+}
+
+constexpr auto kPost = CommunicationWorker::Place::Kind::kPost;
+
+// Ends the posts that have been started, in the background.
+class Ending final : public CommunicationWorker::Background {
+ public:
+  explicit Ending(CommunicationWorker& worker) : worker_(worker) { worker_.SetBackground(this); }
+  ~Ending() { worker_.SetBackground(nullptr); }
+  void Add(CommunicationWorker::Task& post) { started_.push_back(&post); }
+
+  bool IsBusy() const override { return !started_.empty(); }
+  void Progress() noexcept override {
+    worker_.End(*std::exchange(started_.back(), nullptr), nullptr);
+    started_.pop_back();
+  }
+  void Wake() noexcept override {}
+
+ private:
+  CommunicationWorker& worker_;
+  std::vector<CommunicationWorker::Task*> started_;
+};
+
+class Post final : public CommunicationWorker::Task {
+ public:
+  Post(std::string text, std::vector<std::string>& log, Ending& ending)
+      : text_(std::move(text)), log_(log), ending_(ending) {}
+
+ private:
+  void Run() override {
+    log_.push_back(text_);
+    ending_.Add(*this);
+  }
+  void Skip() noexcept override { log_.push_back(text_ + " skipped"); }
+
+  std::string text_;
+  std::vector<std::string>& log_;
+  Ending& ending_;
+};
+
+TEST(CommunicationWorker, CallsPassPostsThatHaveNotBeenReached) {
+  std::vector<std::string> log;
+  CommunicationWorker worker("rank 3");
+  Ending ending(worker);
+  Post post("post", log, ending);
+  Note call("call", log);
+  worker.Queue(post, {.kind = kPost});
+  worker.Queue(call);
+  worker.Start(call);
+  worker.Wait(call);
+  worker.Start(post);
+  worker.Wait(post);
+  EXPECT_EQ(log, (std::vector<std::string>{"call", "post"}));
+}
+
+TEST(CommunicationWorker, PostsStayBehindEarlierCallsAndEarlierPostsOfTheirLane) {
+  std::vector<std::string> log;
+  CommunicationWorker worker("rank 3");
+  Ending ending(worker);
+  const int group = 0;
+  Note call("call", log), grouped("grouped", log);
+  Post first("first", log, ending), second("second", log, ending), other("other", log, ending);
+  worker.Queue(call);
+  worker.Queue(first, {.kind = kPost, .group = &group, .peer = 1});
+  worker.Queue(second, {.kind = kPost, .group = &group, .peer = 1});
+  worker.Queue(other, {.kind = kPost, .group = &group, .peer = 2});
+  worker.Queue(grouped, {.group = &group});
+  worker.Start(grouped);
+  worker.Start(second);
+  worker.Start(other);
+  worker.Start(call);
+  worker.Wait(other);
+  worker.Start(first);
+  for (CommunicationWorker::Task* task :
+       std::initializer_list<CommunicationWorker::Task*>{&call, &first, &second, &grouped}) {
+    worker.Wait(*task);
+  }
+  EXPECT_EQ(log, (std::vector<std::string>{"call", "other", "first", "second", "grouped"}));
+}
+
+TEST(CommunicationWorker, APostReachedDuringALaterCallIsStartedThere) {
+  std::vector<std::string> log;
+  CommunicationWorker worker("rank 3");
+  Ending ending(worker);
+  Post before("before", log, ending), abandoned("abandoned", log, ending),
+      behind("behind", log, ending);
+  worker.Queue(before, {.kind = kPost});
+  worker.Queue(abandoned, {.kind = kPost});
+  worker.Run([&] {
+    worker.Queue(behind, {.kind = kPost});
+    worker.Start(behind);
+    worker.Start(before);
+    worker.Abandon(abandoned);
+    worker.StartPosts();
+    log.push_back("end of call");
+  });
+  worker.Wait(before);
+  worker.Wait(behind);
+  EXPECT_EQ(log,
+            (std::vector<std::string>{"before", "abandoned skipped", "end of call", "behind"}));
 }
 
 }  // namespace

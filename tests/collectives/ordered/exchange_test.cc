@@ -43,7 +43,8 @@ class ReversingTransport final : public Transport {
     std::copy(reports_.rbegin(), reports_.rend(), std::back_inserter(done));
     reports_.clear();
   }
-  void Cancel() noexcept override {}
+  void Wake() noexcept override {}
+  void Cancel(int, int) noexcept override {}
   int64_t max_tag() const override { return 1000; }
   void Revoke(int64_t, std::span<const int>, const std::string&) override {}
   std::optional<std::string> RevokedBecause(int64_t) const override { return std::nullopt; }
@@ -65,7 +66,9 @@ class ReversingTransport final : public Transport {
 
 TEST(Exchange, AnnouncedMessagesOfOnePeerStayInOrderWhateverOrderTheyAreReportedIn) {
   ReversingTransport transport;
-  Exchange exchange(transport);
+  CommunicationWorker worker("rank 0");
+  SendsInFlight sends(transport, worker);
+  Exchange exchange(transport, sends);
   const Membership group{.name = "alone", .context = 3, .world_ranks = {0}, .rank = 0};
   const CallInfo info{.op = CollectiveOp::kSend, .sequence = -1, .bytes = 4, .dtype = DType::kI32};
   const CallHeader header = MakeHeader(info);

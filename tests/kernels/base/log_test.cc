@@ -46,6 +46,37 @@ TEST(Log, LinesBelowTheLevelStayOffStderrButReachTheFile) {
   std::filesystem::remove(path);
 }
 
+TEST(Log, RanksOfOneProcessHaveTheirOwnFilesAndLevels) {
+  const auto folder = std::filesystem::path(::testing::TempDir());
+  const auto path = [&](int rank) { return folder / StrCat("cadmus-log-test-", rank, ".log"); };
+  const std::string seen = StderrOf([&] {
+    for (int rank : {0, 1}) {
+      SetRankLabel(StrCat("rank ", rank));
+      std::filesystem::remove(path(rank));
+      OpenLogFile(path(rank).string());
+      if (rank == 1) SetStderrLevel(LogLevel::kError);
+    }
+    for (int rank : {0, 1}) {
+      SetRankLabel(StrCat("rank ", rank));
+      LogInfo(StrCat("information of ", rank));
+      LogError(StrCat("error of ", rank));
+    }
+    SetRankLabel("");
+    LogInfo("of nobody");
+  });
+  for (const char* text : {"information of 0", "error of 0", "error of 1", "of nobody"}) {
+    EXPECT_THAT(seen, HasSubstr(text));
+  }
+  EXPECT_THAT(seen, Not(HasSubstr("information of 1")));
+  for (int rank : {0, 1}) {
+    const std::string file = ReadFile(path(rank), Kind::kData);
+    EXPECT_THAT(file, HasSubstr(StrCat("I rank ", rank, ": information of ", rank, "\n")));
+    EXPECT_THAT(file, Not(HasSubstr(StrCat("of ", 1 - rank, "\n"))));
+    EXPECT_THAT(file, HasSubstr("I of nobody\n"));
+    std::filesystem::remove(path(rank));
+  }
+}
+
 TEST(Log, AFileThatCannotBeOpenedIsNamed) {
   try {
     OpenLogFile("/dev/null/below");

@@ -98,6 +98,15 @@ TEST_F(OpCosts, Embedding) {
   args.mode = GradMode::kAccumulate;
   EmbeddingBackward(args, *stream_);
   EXPECT_EQ(Recorded("EmbeddingBackward").bytes, 4 * (7 + 3 * 70));
+  // Half of the vocabulary is here, so half of the tokens are expected to be.
+  args.part = VocabularyPart{.first = 1000, .vocab_size = 2000};
+  EmbeddingBackward(args, *stream_);
+  cost = Recorded("EmbeddingBackward");
+  EXPECT_EQ(cost.flops, 35);
+  EXPECT_EQ(cost.bytes, 4 * (7 + 3 * 35));
+  EmbeddingForward({.tokens_T = tokens_, .table_VD = table, .part = args.part, .y_TD = y_},
+                   *stream_);
+  EXPECT_EQ(Recorded("EmbeddingForward").bytes, 4 * (7 + 70 + 35));
 }
 
 TEST_F(OpCosts, CrossEntropy) {
@@ -108,6 +117,28 @@ TEST_F(OpCosts, CrossEntropy) {
   args.gradient = LogitGradient::kNone;
   CrossEntropy(args, *stream_);
   EXPECT_EQ(Recorded("CrossEntropy").bytes, 4 * (70 + 2 * 7));
+}
+
+TEST_F(OpCosts, SplitCrossEntropy) {
+  const Tensor statistics = New(DType::kF64, {4, 3, 7});
+  LogitStatistics({.logits_TV = x_,
+                   .labels_T = tokens_,
+                   .part = {.first = 30, .vocab_size = 38},
+                   .statistics_3T = statistics.view().Slice(0, 3, 4).Reshape({3, 7})},
+                  *stream_);
+  OpCost cost = Recorded("LogitStatistics");
+  EXPECT_EQ(cost.flops, 4 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (70 + 7) + 8 * 21);
+  SplitCrossEntropy({.logits_TV = x_,
+                     .labels_T = tokens_,
+                     .statistics_R3T = statistics,
+                     .scalars = scalars_,
+                     .part = {.first = 30, .vocab_size = 38},
+                     .loss_T = row_},
+                    *stream_);
+  cost = Recorded("SplitCrossEntropy");
+  EXPECT_EQ(cost.flops, 3 * 70 + 5 * 28);
+  EXPECT_EQ(cost.bytes, 4 * (2 * 70 + 2 * 7) + 8 * 84);
 }
 
 TEST_F(OpCosts, AdamW) {

@@ -61,6 +61,63 @@ std::vector<T> PlainBackward(const Size& size, const std::vector<int32_t>& token
   return dtable;
 }
 
+// What each of `num_ranks` ranks holds of the table: equally many rows, padded behind the last.
+struct Split {
+  int64_t num_ranks;
+  Size whole;
+  Size local() const {
+    return {whole.tokens, (whole.vocabulary + num_ranks - 1) / num_ranks, whole.width};
+  }
+  VocabularyPart part(int64_t rank) const { return {rank * local().vocabulary, whole.vocabulary}; }
+};
+
+// A rank's rows of a table, with `padding` in those that do not exist.
+template <class T>
+std::vector<T> LocalRows(const Split& split, int64_t rank, std::vector<T> table, T padding) {
+  const int64_t size = split.local().vocabulary * split.whole.width;
+  table.resize(static_cast<size_t>(size * split.num_ranks), padding);
+  return {table.begin() + rank * size, table.begin() + (rank + 1) * size};
+}
+
+// The sum over the ranks of what each looks up.
+template <class T>
+std::vector<T> RunSplitForward(const OpBench& bench, const Split& split,
+                               const std::vector<int32_t>& tokens, const std::vector<T>& table) {
+  const auto [num_tokens, vocabulary, width] = split.local();
+  std::vector<T> sum(static_cast<size_t>(num_tokens * width), 0);
+  for (int64_t rank = 0; rank < split.num_ranks; ++rank) {
+    GuardedTensor<int32_t> tokens_T(bench, {num_tokens}, tokens);
+    GuardedTensor<T> table_VD(bench, {vocabulary, width},
+                              LocalRows(split, rank, table, std::numeric_limits<T>::quiet_NaN()));
+    GuardedTensor<T> y_TD(bench, {num_tokens, width});
+    EmbeddingForward(
+        {.tokens_T = tokens_T, .table_VD = table_VD, .part = split.part(rank), .y_TD = y_TD},
+        *bench.stream);
+    const std::vector<T> y = y_TD.Get();
+    for (size_t i = 0; i < y.size(); ++i) sum[i] += y[i];
+  }
+  return sum;
+}
+
+// A rank's rows of the gradient; accumulates into its rows of `old` if that is given.
+template <class T>
+std::vector<T> RunSplitBackward(const OpBench& bench, const Split& split, int64_t rank,
+                                const std::vector<int32_t>& tokens, const std::vector<T>& dy,
+                                const std::vector<T>& old = {}) {
+  const auto [num_tokens, vocabulary, width] = split.local();
+  GuardedTensor<int32_t> tokens_T(bench, {num_tokens}, tokens);
+  GuardedTensor<T> dy_TD(bench, {num_tokens, width}, dy);
+  GuardedTensor<T> dtable_VD(bench, {vocabulary, width});
+  if (!old.empty()) dtable_VD.Set(LocalRows(split, rank, old, T(5)));
+  EmbeddingBackward({.tokens_T = tokens_T,
+                     .dy_TD = dy_TD,
+                     .dtable_VD = dtable_VD,
+                     .part = split.part(rank),
+                     .mode = old.empty() ? GradMode::kOverwrite : GradMode::kAccumulate},
+                    *bench.stream);
+  return dtable_VD.Get();
+}
+
 constexpr Size kSizes[] = {{0, 5, 3},   {1, 1, 1},    {3, 2, 0},       {7, 3, 5},
                            {5, 11, 64}, {301, 7, 67}, {1021, 501, 130}};
 
@@ -110,6 +167,40 @@ TYPED_TEST(EmbeddingTyped, BackwardAccumulatesIntoTheTable) {
   }
 }
 
+TYPED_TEST(EmbeddingTyped, PartsOfTheTableAddUpToTheWholeBitForBit) {
+  using T = TypeParam;
+  for (const Size& size : kSizes) {
+    const auto tokens = Tokens(size);
+    const auto table = RandomValues<T>(size.vocabulary * size.width, "table");
+    const auto y = RunForward<T>(this->bench_, size, tokens, table);
+    for (const int64_t num_ranks : {1, 2, 3, 4}) {
+      EXPECT_TRUE(BitEqual(RunSplitForward<T>(this->bench_, {num_ranks, size}, tokens, table), y))
+          << size.vocabulary << " rows over " << num_ranks;
+    }
+  }
+}
+
+TYPED_TEST(EmbeddingTyped, GradientOfAPartIsThatOfItsRowsBitForBit) {
+  using T = TypeParam;
+  for (const Size& size : kSizes) {
+    const auto tokens = Tokens(size);
+    const auto dy = RandomValues<T>(size.tokens * size.width, "dy");
+    const auto old = RandomValues<T>(size.vocabulary * size.width, "old");
+    if (old.empty()) continue;
+    const auto overwritten = RunBackward<T>(this->bench_, size, tokens, dy);
+    const auto accumulated = RunBackward<T>(this->bench_, size, tokens, dy, old);
+    for (const int64_t num_ranks : {1, 2, 3, 4}) {
+      const Split split = {num_ranks, size};
+      for (int64_t rank = 0; rank < num_ranks; ++rank) {
+        EXPECT_TRUE(BitEqual(RunSplitBackward<T>(this->bench_, split, rank, tokens, dy),
+                             LocalRows(split, rank, overwritten, T(0))));
+        EXPECT_TRUE(BitEqual(RunSplitBackward<T>(this->bench_, split, rank, tokens, dy, old),
+                             LocalRows(split, rank, accumulated, T(5))));
+      }
+    }
+  }
+}
+
 TEST(Embedding, BackwardMatchesFiniteDifferences) {
   const OpBench bench;
   const Size size = {5, 3, 2};
@@ -132,6 +223,8 @@ TYPED_TEST(EmbeddingTyped, BitsDoNotDependOnTheNumberOfThreads) {
   ExpectSameBitsForAnyThreads([&](const OpBench& bench) {
     auto all = RunForward<T>(bench, size, tokens, table);
     Append(all, RunBackward<T>(bench, size, tokens, dy));
+    Append(all, RunSplitForward<T>(bench, {3, size}, tokens, table));
+    Append(all, RunSplitBackward<T>(bench, {3, size}, 2, tokens, dy));
     return all;
   });
 }
@@ -160,6 +253,29 @@ TEST(Embedding, TokenOutsideTheVocabularyFailsBeforeAnythingIsWritten) {
   }
 }
 
+TEST(Embedding, TokenInThePaddingFailsBeforeAnythingIsWritten) {
+  const OpBench bench;
+  const VocabularyPart part = {.first = 3, .vocab_size = 5};  // two rows and one of padding
+  GuardedTensor<int32_t> tokens_T(bench, {2}, {0, 5});
+  const std::vector<float> old = {1, 2, 3, 4, 5, 6};
+  GuardedTensor<float> table_VD(bench, {3, 2}, old), y_TD(bench, {2, 2}, {1, 2, 3, 4});
+  const auto named = AllOf(HasSubstr("token 5"), HasSubstr("at 1"), HasSubstr("[0, 5)"));
+  EXPECT_THAT(ErrorOf([&] {
+                EmbeddingForward(
+                    {.tokens_T = tokens_T, .table_VD = table_VD, .part = part, .y_TD = y_TD},
+                    *bench.stream);
+              }),
+              named);
+  EXPECT_THAT(ErrorOf([&] {
+                EmbeddingBackward(
+                    {.tokens_T = tokens_T, .dy_TD = y_TD, .dtable_VD = table_VD, .part = part},
+                    *bench.stream);
+              }),
+              named);
+  EXPECT_TRUE(BitEqual(table_VD.Get(), old));
+  EXPECT_TRUE(BitEqual(y_TD.Get(), {1, 2, 3, 4}));
+}
+
 TEST(Embedding, ErrorsNameOpAndArgument) {
   const OpBench bench;
   GuardedTensor<int32_t> tokens_T(bench, {2}, {0, 1});
@@ -181,6 +297,14 @@ TEST(Embedding, ErrorsNameOpAndArgument) {
                                   *bench.stream);
               }),
               AllOf(HasSubstr("EmbeddingBackward"), HasSubstr("dtable"), HasSubstr("must be F32")));
+  EXPECT_THAT(ErrorOf([&] {
+                EmbeddingForward({.tokens_T = tokens_T,
+                                  .table_VD = table_VD,
+                                  .part = VocabularyPart{.first = -1, .vocab_size = 3},
+                                  .y_TD = good_y},
+                                 *bench.stream);
+              }),
+              AllOf(HasSubstr("EmbeddingForward"), HasSubstr("starts at or after row 0")));
 }
 
 }  // namespace

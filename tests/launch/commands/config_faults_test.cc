@@ -66,7 +66,7 @@ TEST_F(ConfigFaults, OverrideWithoutAValueIsNamed) {
 
 TEST_F(ConfigFaults, GlobalBatchThatDoesNotDivideNamesTheNearestThatDo) {
   ExpectRefused(Train({"train.global_batch_size=7", "train.micro_batch_size=4"}),
-                {"train.global_batch_size = 7", "not a multiple", "4 and 8"});
+                {"train.global_batch_size = 7", "not a multiple", "4 or 8"});
 }
 
 TEST_F(ConfigFaults, LayoutThatTheWorldDoesNotFillIsNamed) {
@@ -74,7 +74,8 @@ TEST_F(ConfigFaults, LayoutThatTheWorldDoesNotFillIsNamed) {
 }
 
 TEST_F(ConfigFaults, AxisOfALaterVersionIsNamed) {
-  ExpectRefused(Train({"parallel.tp=2"}, 2), {"parallel.tp = 2", "not supported", "dp_replicate"});
+  ExpectRefused(Train({"parallel.cp_ring=2"}, 2),
+                {"parallel.cp_ring = 2", "not supported yet", "dp_replicate 2"});
 }
 
 TEST_F(ConfigFaults, SequenceLongerThanTheModelNamesBothFields) {

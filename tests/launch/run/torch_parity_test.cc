@@ -106,14 +106,16 @@ std::vector<StepState> Train(const Golden& golden, DType dtype, int num_steps) {
     const auto world = bootstrap.Connect(*device);
     TrainingJob job(golden.Config(dtype), *device, *world);
     const auto weights = golden.Tensors("weight.");
-    ASSERT_EQ(job.parameters().size(), weights.size());
-    for (const Parameter* parameter : job.parameters()) {
+    ASSERT_EQ(job.data_parallel().shards().size(), weights.size());
+    for (const ParameterShard& shard : job.data_parallel().shards()) {
+      const Parameter* parameter = shard.parameter;
       ASSERT_TRUE(weights.contains(parameter->name)) << parameter->name;
       WriteTensor(weights.at(parameter->name), parameter->weight, job.compute());
     }
     for (int step = 0; step < num_steps; ++step) {
       StepState state = {.result = job.step().Run(golden.Batch(step), StopRequest::kNo)};
-      for (const Parameter* parameter : job.parameters()) {
+      for (const ParameterShard& shard : job.data_parallel().shards()) {
+        const Parameter* parameter = shard.parameter;
         state.gradients[parameter->name] = ReadTensor(parameter->grad, job.compute());
         state.weights[parameter->name] = ReadTensor(parameter->weight, job.compute());
       }

@@ -90,9 +90,9 @@ std::vector<StepState> TrainSteps(const RunConfig& config,
   for (int step = 0; step < num_steps; ++step) {
     batches.Fill(step, batch);
     StepState state = {.result = job.step().Run(batch, StopRequest::kNo)};
-    for (const Parameter* parameter : job.parameters()) {
-      state.gradients[parameter->name] = ReadTensor(parameter->grad, job.compute());
-      state.weights[parameter->name] = ReadTensor(parameter->weight, job.compute());
+    for (const ParameterShard& shard : job.data_parallel().shards()) {
+      state.gradients[shard.parameter->name] = ReadTensor(shard.grad_N, job.compute());
+      state.weights[shard.parameter->name] = ReadTensor(shard.weight_N, job.compute());
     }
     states.push_back(std::move(state));
   }

@@ -71,20 +71,48 @@ struct Cost {
   int64_t bytes;
 };
 
-Cost CostOfOwnGroups(std::span<const int> placement) {
+// Processor time, whatever else the machine does, and the most bytes at a time.
+template <class Make>
+Cost CostOf(const Make& make) {
   const int64_t before = live_bytes;
   peak_bytes = before;
-  const std::clock_t start = std::clock();  // processor time, whatever else the machine does
-  {
-    const Mesh mesh(kSizes, kWorld, placement);
-    EXPECT_EQ(OwnGroups(mesh, kWorld - 1).size(), 15u);
-  }
+  const std::clock_t start = std::clock();
+  make();
   const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   return {.milliseconds = seconds * 1000, .bytes = peak_bytes - before};
 }
 
+Cost CostOfOwnGroups(std::span<const int> placement) {
+  return CostOf([&] {
+    const Mesh mesh(kSizes, kWorld, placement);
+    EXPECT_EQ(OwnGroups(mesh, kWorld - 1).size(), 15u);
+  });
+}
+
 TEST(MeshScale, MeshAndOwnGroupsOf131072RanksAreQuickAndSmall) {
   const Cost cost = CostOfOwnGroups({});
+  EXPECT_LT(cost.milliseconds, kMillisecondsAllowed);
+  EXPECT_LT(cost.bytes, 1'000'000);
+  RecordProperty("microseconds", static_cast<int>(cost.milliseconds * 1000));
+  RecordProperty("bytes", static_cast<int>(cost.bytes));
+}
+
+// A layout of a trillion parameters, and all groups that a training step works with: those over
+// which gradients' norms are added span the world, and are still the rank's own only.
+TEST(MeshScale, GroupsOfATrainingStepOf131072RanksAreQuickAndSmall) {
+  constexpr int kRank = 70'001;
+  const Cost cost = CostOf([&] {
+    const Mesh mesh({.pp = 16, .dp_shard = 1024, .tp = 8}, kWorld);
+    std::vector<MeshGroup> groups;
+    for (AxisSet axes :
+         {AxisSet(Axis::kTp), AxisSet(Axis::kDpShard), AxisSet(Axis::kDpReplicate),
+          AxisSet(Axis::kPp), kLossAxes, AxisSet{Axis::kPp, Axis::kDpShard, Axis::kTp}}) {
+      groups.push_back(mesh.GroupOf(kRank, axes));
+      EXPECT_EQ(groups.back().ranks[groups.back().index], kRank);
+      EXPECT_EQ(groups.back().size(), mesh.Size(axes));
+    }
+    EXPECT_EQ(groups.back().size(), kWorld);
+  });
   EXPECT_LT(cost.milliseconds, kMillisecondsAllowed);
   EXPECT_LT(cost.bytes, 1'000'000);
   RecordProperty("microseconds", static_cast<int>(cost.milliseconds * 1000));

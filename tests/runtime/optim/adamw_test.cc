@@ -39,37 +39,49 @@ class AdamWOptimizerTest : public testing::Test {
 };
 
 TEST_F(AdamWOptimizerTest, OnlyParametersThatSaySoAreDecayed) {
-  const Tensor weight = Filled({2, 3}, 1), norm = Filled({3}, 1);
+  const Tensor weight = Filled({6}, 1), norm = Filled({3}, 1);
   const Tensor no_gradient = Filled({6}, 0);
-  Parameter matrix = {
-      .name = "w", .shape = {2, 3}, .weight = weight, .grad = no_gradient.view().Reshape({2, 3})};
-  Parameter scale = {.name = "norm",
-                     .shape = {3},
-                     .weight_decay = false,
-                     .weight = norm,
-                     .grad = no_gradient.view().Slice(0, 0, 3)};
-  AdamWOptimizer optimizer({&matrix, &scale}, {.weight_decay = 0.5}, Precision::All(DType::kF64),
-                           *stream_);
+  Parameter matrix = {.name = "w", .shape = {2, 3}};
+  Parameter scale = {.name = "norm", .shape = {3}, .weight_decay = false};
+  Parameter elsewhere = {.name = "elsewhere", .shape = {1}};
+  AdamWOptimizer optimizer({{.parameter = &matrix,
+                             .range = {.offset = 0, .extent = 6},
+                             .weight_N = weight,
+                             .grad_N = no_gradient},
+                            {.parameter = &scale,
+                             .range = {.offset = 0, .extent = 3},
+                             .weight_N = norm,
+                             .grad_N = no_gradient.view().Slice(0, 0, 3)},
+                            {.parameter = &elsewhere, .range = {.offset = 1, .extent = 0}}},
+                           {.weight_decay = 0.5}, Precision::All(DType::kF64), *stream_);
   const StepScalars values = {.learning_rate = 0.1, .step = 1};
   const Tensor scalars(DType::kU8, {kStepScalarsBytes}, MemoryCategory::kWorkspace, *stream_);
   device_->CopyToDevice(scalars, ConstTensorView(&values, DType::kU8, {kStepScalarsBytes}),
                         *stream_);
   optimizer.Step(scalars, *stream_);
-  EXPECT_DOUBLE_EQ(First(matrix.weight), 0.95);  // 1 - 0.1 · 0.5
-  EXPECT_EQ(First(scale.weight), 1);
+  EXPECT_DOUBLE_EQ(First(weight), 0.95);  // 1 - 0.1 · 0.5
+  EXPECT_EQ(First(norm), 1);
 }
 
-TEST_F(AdamWOptimizerTest, StateIsTwoMomentsPerParameterThatStartAtZero) {
+TEST_F(AdamWOptimizerTest, StateIsTwoMomentsPerShardThatStartAtZero) {
   Parameter a = {.name = "a", .shape = {2, 3}}, b = {.name = "b", .shape = {5}};
-  const AdamWOptimizer optimizer({&a, &b}, {}, Precision::All(DType::kF64), *stream_);
-  std::vector<std::string> names;
+  const AdamWOptimizer optimizer({{.parameter = &a, .range = {.offset = 3, .extent = 3}},
+                                  {.parameter = &b, .range = {.offset = 0, .extent = 5}}},
+                                 {}, Precision::All(DType::kF64), *stream_);
+  std::vector<std::string> entries;
   for (const StateEntry& entry : optimizer.StateEntries()) {
-    names.push_back(entry.name);
-    EXPECT_EQ(entry.local.shape(), entry.global_shape);
+    entries.push_back(StrCat(entry.name, " of ", entry.global_shape.ToString(), " ",
+                             entry.offset.ToString(), " + ", entry.local.shape().ToString()));
     EXPECT_EQ(First(entry.local), 0);
+    EXPECT_TRUE(entry.is_writer);
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"optimizer.m.a", "optimizer.v.a", "optimizer.m.b",
-                                             "optimizer.v.b"}));
+  EXPECT_EQ(entries, (std::vector<std::string>{"optimizer.m.a of [2, 3] [1, 0] + [1, 3]",
+                                               "optimizer.v.a of [2, 3] [1, 0] + [1, 3]",
+                                               "optimizer.m.b of [5] [0] + [5]",
+                                               "optimizer.v.b of [5] [0] + [5]"}));
+  EXPECT_EQ(
+      device_->allocator().stats().current_bytes[static_cast<size_t>(MemoryCategory::kOptimizer)],
+      4 * Allocator::kAlignment);
 }
 
 TEST_F(AdamWOptimizerTest, MasterWeightsOfAnotherDtypeAreRefused) {

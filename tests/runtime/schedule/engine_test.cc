@@ -14,7 +14,8 @@
 #include "kernels/base/error.h"
 #include "models/llama/model.h"
 #include "runtime/data/global_batch.h"
-#include "runtime/nn/parameter_store.h"
+#include "runtime/parallel/data/data_parallel.h"
+#include "runtime/schedule/parameter_fetches.h"
 #include "runtime/schedule/schedules.h"
 #include "runtime/train/step_inputs.h"
 #include "tests/launch/run/training_fixture.h"
@@ -31,7 +32,19 @@ struct StepOutcome {
   bool operator==(const StepOutcome&) const = default;
 };
 
-StepOutcome RunSchedule(const std::vector<Action>& actions, bool tied) {
+// One rank with the whole model in one chunk.
+Schedule Alone(std::vector<Action> actions) {
+  actions.push_back({.kind = ActionKind::kReduceGradients});
+  actions.push_back({.kind = ActionKind::kTieReduce});
+  actions.push_back({.kind = ActionKind::kOptimizer});
+  return {.size = {.num_micro_batches = kMicroBatches}, .stage_of = {{0}}, .actions = {actions}};
+}
+
+Schedule OneByOne() {
+  return MakeSchedule(ScheduleKind::kOneForwardOneBackward, {.num_micro_batches = kMicroBatches});
+}
+
+StepOutcome RunSchedule(const Schedule& schedule, bool tied) {
   const TemporaryFolder folder;
   RunConfig config = TinyRun();
   config.mutable_model()->mutable_llama()->set_tie_word_embeddings(tied);
@@ -44,9 +57,9 @@ StepOutcome RunSchedule(const std::vector<Action>& actions, bool tied) {
   const Precision precision = Precision::All(DType::kF64);
 
   LlamaModel model(shape, precision, *compute);
-  ParameterStore store(model.stage().Parameters(), precision, *compute);
-  store.Initialize(3, *compute);
-  GradientBuckets gradients(store.parameters(), precision, *alone, *compute, *communication, {});
+  DataParallel data_parallel({model.stage().Parameters()}, precision, {*alone, *alone}, *compute,
+                             *communication, {});
+  data_parallel.Initialize(3);
   const GlobalBatch batches(UnevenDocuments(folder.path(), shape.vocab_size),
                             {.seed = 3,
                              .sequence_length = 24,
@@ -64,67 +77,42 @@ StepOutcome RunSchedule(const std::vector<Action>& actions, bool tied) {
       {.loss_scale = 1.0 / static_cast<double>(batch.supervised_tokens), .seed = 3, .step = 1},
       *compute);
   const Tensor loss(DType::kF64, {1}, MemoryCategory::kWorkspace, *compute);
-  device->FillZero(loss, *compute);
 
   StepOutcome outcome;
   std::function<void()> optimizer = [&] { ++outcome.num_optimizer_calls; };
-  Engine engine(model.stage(), actions, kMicroBatches);
+  Engine engine({.chunks = {&model.stage()},
+                 .data_parallel = data_parallel,
+                 .pipeline = {*alone, *alone},
+                 .compute = *compute},
+                schedule);
   for (int repeat = 0; repeat < 2; ++repeat) {  // saved state is given back
     device->FillZero(loss, *compute);
-    engine.Run({.compute = *compute,
-                .micro_batches = inputs.micro_batches(),
+    engine.Run({.micro_batches = inputs.micro_batches(),
                 .scalars = inputs.scalars(),
                 .loss_sum = loss,
-                .gradients = gradients,
                 .optimizer = optimizer});
   }
   outcome.loss = ReadTensor(loss, *compute);
-  for (const Parameter* parameter : store.parameters())
-    outcome.gradients[parameter->name] = ReadTensor(parameter->grad, *compute);
+  for (const ParameterShard& shard : data_parallel.shards())
+    outcome.gradients[shard.parameter->name] = ReadTensor(shard.grad_N, *compute);
   return outcome;
 }
 
 // Each forward with its input-backward, then all weight-backwards.
-std::vector<Action> SplitSchedule() {
+Schedule SplitSchedule() {
   std::vector<Action> actions;
-  std::vector<int> inputs, weights;
   for (int i = 0; i < kMicroBatches; ++i) {
     actions.push_back({.kind = ActionKind::kForward, .micro_batch = i});
-    inputs.push_back(static_cast<int>(actions.size()));
-    actions.push_back(
-        {.kind = ActionKind::kBackwardInput, .micro_batch = i, .depends_on = {inputs.back() - 1}});
+    actions.push_back({.kind = ActionKind::kBackwardInput, .micro_batch = i});
   }
-  for (int i = 0; i < kMicroBatches; ++i) {
-    weights.push_back(static_cast<int>(actions.size()));
-    actions.push_back({.kind = ActionKind::kBackwardWeight,
-                       .micro_batch = i,
-                       .depends_on = {inputs[static_cast<size_t>(i)]}});
-  }
-  actions.push_back({.kind = ActionKind::kReduceGradients, .depends_on = weights});
-  actions.push_back(
-      {.kind = ActionKind::kOptimizer, .depends_on = {static_cast<int>(actions.size()) - 1}});
-  return actions;
-}
-
-// All forwards, then all backwards in the order of the micro-batches.
-std::vector<Action> AllForwardsFirst() {
-  std::vector<Action> actions;
-  std::vector<int> backwards;
   for (int i = 0; i < kMicroBatches; ++i)
-    actions.push_back({.kind = ActionKind::kForward, .micro_batch = i});
-  for (int i = 0; i < kMicroBatches; ++i) {
-    backwards.push_back(static_cast<int>(actions.size()));
-    actions.push_back({.kind = ActionKind::kBackward, .micro_batch = i, .depends_on = {i}});
-  }
-  actions.push_back({.kind = ActionKind::kReduceGradients, .depends_on = backwards});
-  actions.push_back(
-      {.kind = ActionKind::kOptimizer, .depends_on = {static_cast<int>(actions.size()) - 1}});
-  return actions;
+    actions.push_back({.kind = ActionKind::kBackwardWeight, .micro_batch = i});
+  return Alone(actions);
 }
 
 TEST(Engine, BackwardInTwoHalvesEqualsTheWholeBitForBit) {
   for (const bool tied : {false, true}) {
-    const StepOutcome whole = RunSchedule(SingleStageSchedule(kMicroBatches), tied);
+    const StepOutcome whole = RunSchedule(OneByOne(), tied);
     EXPECT_GT(GlobalNorm(whole.gradients), 0);
     EXPECT_EQ(whole.num_optimizer_calls, 2);
     EXPECT_TRUE(RunSchedule(SplitSchedule(), tied) == whole) << "tied " << tied;
@@ -132,16 +120,22 @@ TEST(Engine, BackwardInTwoHalvesEqualsTheWholeBitForBit) {
 }
 
 TEST(Engine, MicroBatchesInFlightChangeNoBit) {
-  EXPECT_TRUE(RunSchedule(AllForwardsFirst(), false) ==
-              RunSchedule(SingleStageSchedule(kMicroBatches), false));
+  const Schedule all_forwards_first =
+      MakeSchedule(ScheduleKind::kGPipe, {.num_micro_batches = kMicroBatches});
+  EXPECT_TRUE(RunSchedule(all_forwards_first, false) == RunSchedule(OneByOne(), false));
+}
+
+TEST(Engine, PassesModuleByModuleChangeNoBit) {
+  Schedule schedule = OneByOne();
+  const std::vector<int> num_modules = {4};  // embedding, two blocks, head
+  schedule.actions[0] = WithParameterFetches(schedule.actions[0], num_modules, /*prefetch=*/1);
+  EXPECT_TRUE(RunSchedule(schedule, true) == RunSchedule(OneByOne(), true));
 }
 
 TEST(Engine, RefusesAListThatIsNoStep) {
-  Stage stage({});
-  std::vector<Action> actions = SingleStageSchedule(2);
-  actions.pop_back();
-  EXPECT_THROW(Engine(stage, actions, 2), Error);
-  EXPECT_THROW(Engine(stage, SingleStageSchedule(2), 3), Error);
+  Schedule schedule = OneByOne();
+  schedule.actions[0].pop_back();
+  EXPECT_THROW(RunSchedule(schedule, false), Error);
 }
 
 }  // namespace

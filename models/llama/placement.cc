@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/llama/placement.h"
+
+#include "kernels/base/error.h"
+#include "runtime/parallel/tensor/place.h"
+
+namespace cadmus {
+namespace {
+
+enum class Role { kTable, kQkv, kAttentionOut, kGateUp, kDown, kNorm };
+
+Role RoleOf(const std::string& name) {
+  if (name == "embedding.weight" || name == "head.weight") return Role::kTable;
+  if (name.ends_with(".attention.qkv.weight")) return Role::kQkv;
+  if (name.ends_with(".attention.out.weight")) return Role::kAttentionOut;
+  if (name.ends_with(".mlp.gate_up.weight")) return Role::kGateUp;
+  if (name.ends_with(".mlp.down.weight")) return Role::kDown;
+  if (name.ends_with("_norm.weight")) return Role::kNorm;
+  CADMUS_UNREACHABLE(StrCat("the Llama family has no parameter ", name));
+}
+
+bool Fits(const LlamaShape& shape, int tp) {
+  return shape.num_heads % tp == 0 && shape.intermediate_size % tp == 0 &&
+         (shape.num_kv_heads % tp == 0 || tp % shape.num_kv_heads == 0);
+}
+
+std::vector<DimPlacement> DimsOf(Role role, const LlamaShape& shape, int tp) {
+  const int64_t width = shape.hidden_size;
+  const int64_t query_rows = shape.num_heads * shape.head_dim;
+  const Block kv_rows = {.extent = shape.num_kv_heads * shape.head_dim,
+                         .replicas = NumKvReplicas(shape, tp)};
+  switch (role) {
+    case Role::kTable: {
+      const Block vocabulary = {.extent = shape.vocab_size,
+                                .padding = PaddingFor(shape.vocab_size, tp)};
+      return {{.axes = Axis::kTp, .blocks = {vocabulary}}, Replicated(width)};
+    }
+    case Role::kQkv:
+      return {{.axes = Axis::kTp, .blocks = {{query_rows}, kv_rows, kv_rows}}, Replicated(width)};
+    case Role::kAttentionOut:
+      return {Replicated(width), Sharded(Axis::kTp, query_rows)};
+    case Role::kGateUp: {
+      const Block half = {shape.intermediate_size};
+      return {{.axes = Axis::kTp, .blocks = {half, half}}, Replicated(width)};
+    }
+    case Role::kDown:
+      return {Replicated(width), Sharded(Axis::kTp, shape.intermediate_size)};
+    case Role::kNorm:
+      return {Replicated(width)};
+  }
+  CADMUS_UNREACHABLE("a role without a placement");
+}
+
+}  // namespace
+
+std::vector<std::string> LlamaTensorParallelProblems(const LlamaShape& shape, int tp) {
+  CADMUS_CHECK(tp >= 1, StrCat("tp ", tp));
+  std::vector<std::string> problems;
+  if (Fits(shape, tp)) return problems;
+  int smaller = tp - 1;
+  while (!Fits(shape, smaller)) --smaller;  // 1 fits
+  const std::string remedy = StrCat("; the next smaller tp that this model allows is ", smaller);
+  const auto must_divide = [&](const char* field, int64_t size) {
+    if (size % tp == 0) return;
+    problems.push_back(
+        StrCat("parallel.tp = ", tp, " does not divide model.llama.", field, " = ", size, remedy));
+  };
+  must_divide("num_attention_heads", shape.num_heads);
+  if (shape.num_kv_heads % tp != 0 && tp % shape.num_kv_heads != 0) {
+    problems.push_back(StrCat("parallel.tp = ", tp, " and model.llama.num_key_value_heads = ",
+                              shape.num_kv_heads, ": one must divide the other", remedy));
+  }
+  must_divide("intermediate_size", shape.intermediate_size);
+  return problems;
+}
+
+int NumKvReplicas(const LlamaShape& shape, int tp) {
+  return tp <= shape.num_kv_heads ? 1 : tp / static_cast<int>(shape.num_kv_heads);
+}
+
+PlacementSpec LlamaPlacement(const std::string& name, const LlamaShape& shape, int tp) {
+  return {.name = name, .dims = DimsOf(RoleOf(name), shape, tp)};
+}
+
+void PlaceLlamaParameter(Parameter& parameter, const LlamaShape& shape,
+                         const TensorParallel& parallel) {
+  const int tp = parallel.size();
+  Place(parameter, LlamaPlacement(parameter.name, shape, tp), parallel);
+  const Role role = RoleOf(parameter.name);
+  parameter.partial_rows.clear();
+  if (role == Role::kNorm && parallel.splits_sequence()) {
+    parameter.partial_rows = {{0, parameter.shape[0], &parallel.ranks()}};
+  }
+  if (role == Role::kQkv && NumKvReplicas(shape, tp) > 1) {
+    Communicator* replicas = parallel.kv_replicas();
+    CADMUS_CHECK(replicas != nullptr && replicas->size() == NumKvReplicas(shape, tp),
+                 StrCat(parameter.name, ": each key/value head lies on ", NumKvReplicas(shape, tp),
+                        " ranks, which need a group"));
+    const int64_t query_rows = shape.num_heads / tp * shape.head_dim;
+    parameter.partial_rows = {{query_rows, parameter.LocalShape()[0], replicas}};
+  }
+}
+
+}  // namespace cadmus

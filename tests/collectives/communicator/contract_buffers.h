@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the cases of the contract share: buffers with known values, and the error of a call.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "collectives/communicator/communicator.h"
+
+namespace cadmus {
+
+inline constexpr std::chrono::seconds kWait(60);
+
+// A vector in device memory, which the host may touch once the stream is synchronised.
+template <class T>
+class Buffer {
+ public:
+  template <class Fill>
+  Buffer(int64_t count, Stream& stream, Fill fill)
+      : tensor_(DTypeOf<T>, {count}, MemoryCategory::kGradients, stream) {
+    // The memory may have been in use by earlier work.
+    stream.Synchronize(kWait);
+    for (int64_t i = 0; i < count; ++i) data()[i] = fill(i);
+  }
+  Buffer(int64_t count, Stream& stream) : Buffer(count, stream, [](int64_t) { return T(77); }) {}
+
+  const TensorView& view() const { return tensor_.view(); }
+  TensorView Part(int64_t index, int64_t count) const {
+    return view().Slice(0, index * count, (index + 1) * count);
+  }
+  T* data() { return tensor_.view().template data<T>(); }
+  std::vector<T> Values() { return std::vector<T>(data(), data() + view().num_elements()); }
+
+ private:
+  Tensor tensor_;
+};
+
+// Exact in f32, also when summed over a few ranks; differs by rank and position.
+template <class T>
+T Value(int rank, int64_t i) {
+  return static_cast<T>((rank + 1) * (i % 101) - 3 * rank);
+}
+
+template <class T>
+std::vector<T> Filled(int64_t count, const std::function<T(int64_t)>& value) {
+  std::vector<T> out;
+  for (int64_t i = 0; i < count; ++i) out.push_back(value(i));
+  return out;
+}
+
+inline std::vector<int> AllRanks(const Communicator& world) {
+  std::vector<int> all(static_cast<size_t>(world.size()));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+// Issues `call` to a stream of its own, since a failed stream stays failed, and returns the error
+// that surfaces.
+template <class Call>
+std::string FailureOf(Communicator& group, const Stream& like, const Call& call) {
+  const std::unique_ptr<Stream> stream = group.device().NewStream(like.kind(), "failing");
+  try {
+    call(*stream);
+    stream->Synchronize(kWait);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kCommunication) << error.what();
+    return error.message();
+  }
+  ADD_FAILURE() << "the call did not fail";
+  return "";
+}
+
+}  // namespace cadmus

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Placement of the family: every parameter of a model is placed, its slices tile it once over the
+// owners, query heads meet their key/value heads, and sizes that do not divide are named.
+#include "models/llama/placement.h"
+
+#include <gmock/gmock.h>
+
+#include <memory>
+#include <set>
+
+#include <gtest/gtest.h>
+#include "collectives/sim/sim_communicator.h"
+#include "kernels/base/error.h"
+#include "kernels/open_device.h"
+
+namespace cadmus {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+LlamaShape SmallShape() {
+  return {.vocab_size = 101,
+          .hidden_size = 24,
+          .intermediate_size = 48,
+          .num_layers = 2,
+          .num_heads = 8,
+          .num_kv_heads = 2,
+          .head_dim = 4,
+          .max_positions = 16,
+          .rope_theta = 10000,
+          .norm_epsilon = 1e-5,
+          .initial_std = 0.02};
+}
+
+// A model whose parameters are placed for one rank of `tp`, on paper.
+struct PlacedModel {
+  PlacedModel(const LlamaShape& shape, int rank, int tp, const TensorParallelOptions& options)
+      : device(OpenDevice({.kind = DeviceKind::kSim, .memory_bytes = 1 << 26})),
+        stream(device->NewStream(StreamKind::kCompute, "compute")),
+        ranks("tp", rank, tp, *device),
+        kv_replicas("kv_replicas", rank % NumKvReplicas(shape, tp), NumKvReplicas(shape, tp),
+                    *device),
+        parallel(ranks, NumKvReplicas(shape, tp) > 1 ? &kv_replicas : nullptr, options),
+        model(shape, Precision(), *stream),
+        parameters(model.stage().Parameters()) {
+    for (Parameter* parameter : parameters) PlaceLlamaParameter(*parameter, shape, parallel);
+  }
+
+  Parameter& operator[](const std::string& name) {
+    for (Parameter* parameter : parameters) {
+      if (parameter->name == name) return *parameter;
+    }
+    throw Error(Kind::kInternal, name);
+  }
+
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Stream> stream;
+  SimCommunicator ranks, kv_replicas;
+  TensorParallel parallel;
+  LlamaModel model;
+  std::vector<Parameter*> parameters;
+};
+
+TEST(LlamaPlacement, OwnersTileEveryParameterOnce) {
+  for (const int tp : {2, 4, 8}) {
+    int64_t owned = 0;
+    for (int rank = 0; rank < tp; ++rank) {
+      PlacedModel placed(SmallShape(), rank, tp, {});
+      for (const Parameter* parameter : placed.parameters) {
+        for (const PlacedSlice& slice : parameter->slices) {
+          if (slice.is_owner()) owned += slice.extent.num_elements();
+        }
+      }
+    }
+    EXPECT_EQ(owned, NumParameters(SmallShape())) << tp;
+  }
+}
+
+TEST(LlamaPlacement, OneRankHoldsParametersWholeAndNoPartialRows) {
+  const auto device = OpenDevice({.kind = DeviceKind::kSim, .memory_bytes = 1 << 26});
+  const auto stream = device->NewStream(StreamKind::kCompute, "compute");
+  LlamaModel model(SmallShape(), Precision(), *stream);
+  for (Parameter* parameter : model.stage().Parameters()) {
+    PlaceLlamaParameter(*parameter, SmallShape(), TensorParallel());
+    EXPECT_THAT(parameter->slices, IsEmpty());
+    EXPECT_THAT(parameter->partial_rows, IsEmpty());
+  }
+}
+
+// Rank 5 of 8 has query head 5 of 8, which reads key/value head 1 of 2; so do ranks 4, 6 and 7.
+TEST(LlamaPlacement, QueryHeadsMeetTheirKeyValueHeads) {
+  PlacedModel placed(SmallShape(), 5, 8, {});
+  const Parameter& qkv = placed["blocks.1.attention.qkv.weight"];
+  EXPECT_EQ(qkv.LocalShape(), Shape({3 * 4, 24}));
+  ASSERT_EQ(qkv.slices.size(), 3U);
+  EXPECT_EQ(qkv.slices[0].global_offset, Shape({5 * 4, 0}));
+  EXPECT_EQ(qkv.slices[1].global_offset, Shape({8 * 4 + 1 * 4, 0}));
+  EXPECT_EQ(qkv.slices[2].global_offset, Shape({8 * 4 + 2 * 4 + 1 * 4, 0}));
+  EXPECT_EQ(qkv.slices[1].replica, 1);
+  EXPECT_EQ(qkv.slices[1].num_replicas, 4);
+  ASSERT_EQ(qkv.partial_rows.size(), 1U);
+  EXPECT_EQ(qkv.partial_rows[0].begin, 4);
+  EXPECT_EQ(qkv.partial_rows[0].end, 12);
+  EXPECT_EQ(qkv.partial_rows[0].ranks, &placed.kv_replicas);
+  const Parameter& out = placed["blocks.1.attention.out.weight"];
+  EXPECT_EQ(out.LocalShape(), Shape({24, 4}));
+  EXPECT_EQ(out.slices[0].global_offset, Shape({0, 5 * 4}));
+}
+
+TEST(LlamaPlacement, WithAHeadForEveryRankNothingIsPartial) {
+  PlacedModel placed(SmallShape(), 1, 2, {.sequence_parallel = false});
+  for (const Parameter* parameter : placed.parameters) {
+    EXPECT_THAT(parameter->partial_rows, IsEmpty()) << parameter->name;
+  }
+}
+
+TEST(LlamaPlacement, GateAndUpAreOfTheSameHiddenColumns) {
+  PlacedModel placed(SmallShape(), 1, 4, {});
+  const Parameter& gate_up = placed["blocks.0.mlp.gate_up.weight"];
+  ASSERT_EQ(gate_up.slices.size(), 2U);
+  EXPECT_EQ(gate_up.slices[0].global_offset, Shape({12, 0}));
+  EXPECT_EQ(gate_up.slices[1].global_offset, Shape({48 + 12, 0}));
+  EXPECT_EQ(placed["blocks.0.mlp.down.weight"].slices[0].global_offset, Shape({0, 12}));
+}
+
+TEST(LlamaPlacement, TheVocabularyIsPaddedAtItsEnd) {
+  PlacedModel placed(SmallShape(), 3, 4, {});
+  for (const char* name : {"embedding.weight", "head.weight"}) {
+    const Parameter& table = placed[name];
+    EXPECT_EQ(table.LocalShape(), Shape({26, 24}));
+    EXPECT_EQ(table.slices[0].extent, Shape({101 - 78, 24}));
+  }
+}
+
+TEST(LlamaPlacement, NormsArePartialWhereTokensAreSplit) {
+  std::set<std::string> partial;
+  PlacedModel placed(SmallShape(), 0, 2, {});
+  for (const Parameter* parameter : placed.parameters) {
+    for (const PartialRows& rows : parameter->partial_rows) {
+      partial.insert(parameter->name);
+      EXPECT_EQ(rows.begin, 0);
+      EXPECT_EQ(rows.end, 24);
+      EXPECT_EQ(rows.ranks, &placed.ranks);
+    }
+  }
+  EXPECT_THAT(partial, ElementsAre("blocks.0.attention_norm.weight", "blocks.0.mlp_norm.weight",
+                                   "blocks.1.attention_norm.weight", "blocks.1.mlp_norm.weight",
+                                   "final_norm.weight"));
+}
+
+TEST(LlamaPlacement, ReplicatedHeadsWithoutTheirGroupAreRefused) {
+  const auto device = OpenDevice({.kind = DeviceKind::kSim, .memory_bytes = 1 << 26});
+  SimCommunicator ranks("tp", 0, 4, *device);
+  const TensorParallel parallel(ranks, nullptr, {});
+  Parameter qkv = {.name = "blocks.0.attention.qkv.weight", .shape = {48, 24}};
+  EXPECT_THROW(PlaceLlamaParameter(qkv, SmallShape(), parallel), Error);
+}
+
+TEST(LlamaPlacement, AnUnknownNameIsRefused) {
+  EXPECT_THROW(LlamaPlacement("blocks.0.router.weight", SmallShape(), 2), Error);
+}
+
+TEST(LlamaTensorParallelProblems, EachSizeThatDoesNotDivideIsNamedWithATpThatWould) {
+  EXPECT_THAT(LlamaTensorParallelProblems(SmallShape(), 1), IsEmpty());
+  EXPECT_THAT(LlamaTensorParallelProblems(SmallShape(), 8), IsEmpty());
+  EXPECT_THAT(
+      LlamaTensorParallelProblems(SmallShape(), 5),
+      ElementsAre("parallel.tp = 5 does not divide model.llama.num_attention_heads = 8; the next "
+                  "smaller tp that this model allows is 4",
+                  "parallel.tp = 5 and model.llama.num_key_value_heads = 2: one must divide the "
+                  "other; the next smaller tp that this model allows is 4",
+                  "parallel.tp = 5 does not divide model.llama.intermediate_size = 48; the next "
+                  "smaller tp that this model allows is 4"));
+  LlamaShape three = SmallShape();
+  three.num_heads = 6;
+  three.num_kv_heads = 3;
+  EXPECT_THAT(LlamaTensorParallelProblems(three, 2),
+              ElementsAre(HasSubstr("num_key_value_heads = 3: one must divide the other; the next "
+                                    "smaller tp that this model allows is 1")));
+  EXPECT_THAT(LlamaTensorParallelProblems(three, 6), IsEmpty());
+}
+
+}  // namespace
+}  // namespace cadmus
