@@ -95,10 +95,12 @@ if [[ $quick == no ]]; then
   if build cpu-asan all; then run_tests build-asan -L cpu; fi
   # The thread sanitizer of GCC 12 cannot place its shadow under the address randomisation of newer kernels.
   if setarch -R true 2> /dev/null; then without_aslr=(setarch -R); fi
-  if build cpu-tsan tests/kernels/all tests/collectives/all tests/runtime/all launch_run_test; then
-    for floor in kernels collectives runtime; do run_tests "build-tsan/tests/$floor" -L cpu; done
-    # Whole steps with every stream a worker, over local ranks.
-    run_tests build-tsan/tests/launch/run -R ThreadedStreams
+  # What has threads, and whole steps of many layouts over local ranks, some with every stream a worker.
+  threaded=(kernels/device kernels/ops kernels/cpu collectives runtime/data runtime/nn runtime/parallel runtime/schedule runtime/train)
+  folders=("${threaded[@]/#/tests/}")
+  if build cpu-tsan "${folders[@]/%//all}" launch_run_test layouts_agree; then
+    for folder in "${folders[@]}"; do run_tests "build-tsan/$folder" -L cpu; done
+    run_tests build-tsan/tests/launch/run -R 'ThreadedStreams|layouts_agree'
   fi
 fi
 

@@ -30,7 +30,8 @@ bool IsLoneSend(std::span<const CollectiveCall> calls) {
 }
 
 // The members agree on a context that is new to each of them: the largest that any would take.
-// Runs on the worker.
+// Every pair exchanges a message, so the group is warm behind it, and no rank is ahead of one that
+// has not come. Runs on the worker.
 int64_t AgreeOnContext(Endpoint& endpoint, const Membership& over, std::span<const int> members,
                        const CallInfo& info, std::chrono::milliseconds limit) {
   Exchange& exchange = endpoint.exchange;
@@ -51,14 +52,6 @@ int64_t AgreeOnContext(Endpoint& endpoint, const Membership& over, std::span<con
   const int64_t context = *std::max_element(theirs.begin(), theirs.end());
   endpoint.next_context = context + 1;
   return context;
-}
-
-// Every pair of the group exchanges a message. Runs on the worker.
-void Warm(Exchange& exchange, const Membership& group, const CallInfo& info,
-          std::chrono::milliseconds limit) {
-  const CollectiveCall barrier{.op = CollectiveOp::kBarrier};
-  exchange.BeginCall(group, info, limit);
-  RunOrdered({&barrier, 1}, group, info, {}, exchange);
 }
 
 void CheckMembers(std::span<const int> members, const Membership& over) {
@@ -205,7 +198,6 @@ std::unique_ptr<Communicator> OrderedCommunicator::Make(Endpoint& endpoint, cons
     endpoint.recorder.Start(record);
     try {
       membership.context = AgreeOnContext(endpoint, over, members, info, limit);
-      Warm(endpoint.exchange, membership, info, limit);
     } catch (...) {
       endpoint.exchange.Abandon();
       endpoint.recorder.Fail(record, endpoint.exchange.missing_world_ranks());

@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <functional>
-#include <numeric>
 
 #include "kernels/base/str_cat.h"
 #include "launch/config/run_config.pb.h"
-#include "models/llama/model.h"
+#include "models/llama/placement.h"
 #include "runtime/mesh/make_mesh.h"
+#include "runtime/parallel/pipeline/stage_layout.h"
+#include "runtime/schedule/configured_schedule.h"
 
 namespace cadmus {
 namespace {
@@ -25,29 +26,6 @@ std::string NearestValues(int64_t asked, int64_t largest,
     return values.empty() ? StrCat(value) : StrCat(values, " or ", value);
   }
   return values;
-}
-
-std::string ShapeList(std::span<const int> values) {
-  std::string list;
-  for (int value : values) list += StrCat(list.empty() ? "" : ", ", value);
-  return list;
-}
-
-std::vector<std::string> LlamaTensorParallelProblems(const LlamaShape& shape, int tp) {
-  std::vector<std::string> problems;
-  if (shape.num_heads % tp != 0) {
-    problems.push_back(
-        StrCat("tp = ", tp, " does not divide num_attention_heads = ", shape.num_heads));
-  }
-  if (shape.num_kv_heads % tp != 0 && tp % shape.num_kv_heads != 0) {
-    problems.push_back(StrCat("tp = ", tp, " neither divides num_key_value_heads = ",
-                              shape.num_kv_heads, " nor is a multiple of it"));
-  }
-  if (shape.intermediate_size % tp != 0) {
-    problems.push_back(
-        StrCat("tp = ", tp, " does not divide intermediate_size = ", shape.intermediate_size));
-  }
-  return problems;
 }
 
 class LayoutRules {
@@ -128,22 +106,21 @@ class LayoutRules {
   }
 
   void CheckTensorParallel() {
-    for (const std::string& problem : LlamaTensorParallelProblems(shape_, sizes_.tp)) {
-      const std::string nearest = NearestValues(sizes_.tp, shape_.num_heads, [&](int64_t tp) {
-        return LlamaTensorParallelProblems(shape_, static_cast<int>(tp)).empty();
-      });
-      Add("parallel.tp", StrCat("parallel.", problem, "; nearest: tp ", nearest));
-    }
+    for (std::string& problem : LlamaTensorParallelProblems(shape_, sizes_.tp))
+      Add("parallel.tp", std::move(problem));
     const int64_t tokens = config_.train().micro_batch_size() * config_.data().sequence_length();
     const int64_t token_ranks = parallel_.sequence_parallel() ? sizes_.tp : 1;
     if (tokens % token_ranks != 0) {
+      const auto fits = [&](int64_t tp) {
+        return tokens % tp == 0 &&
+               LlamaTensorParallelProblems(shape_, static_cast<int>(tp)).empty();
+      };
       Add("parallel.sequence_parallel",
           StrCat("parallel.sequence_parallel: the ", tokens,
                  " tokens of a micro-batch (micro_batch_size ", config_.train().micro_batch_size(),
                  " × sequence_length ", config_.data().sequence_length(),
                  ") are not divisible by tp ", sizes_.tp, "; nearest: tp ",
-                 NearestValues(sizes_.tp, std::min<int64_t>(tokens, shape_.num_heads),
-                               [&](int64_t tp) { return tokens % tp == 0; }),
+                 NearestValues(sizes_.tp, std::min<int64_t>(tokens, shape_.num_heads), fits),
                  ", or sequence_parallel false"));
       return;
     }
@@ -162,54 +139,41 @@ class LayoutRules {
 
   void CheckStages() {
     const std::optional<int> chunks = NumChunks(parallel_);
-    if (parallel_.schedule() == ParallelConfig::INTERLEAVED && *chunks < 2) {
-      Add("parallel.chunks", StrCat("parallel.chunks = ", *chunks,
-                                    "; INTERLEAVED needs 2 or more; nearest: chunks 2"));
+    if (!chunks.has_value()) return;  // ValidateRun reads the file
+    if (*chunks < 1) {
+      Add("parallel.chunks",
+          StrCat("parallel.chunks = ", *chunks, " of each pipeline rank; nearest: chunks 1"));
       return;
     }
-    const std::vector<int> asked(parallel_.blocks_per_stage().begin(),
-                                 parallel_.blocks_per_stage().end());
-    if (!chunks.has_value() && asked.empty()) return;
-    const int64_t stages =
-        chunks.has_value() ? int64_t{sizes_.pp} * *chunks : static_cast<int64_t>(asked.size());
-    const std::string stages_text =
-        chunks.has_value() ? StrCat("pp ", sizes_.pp, " × ", *chunks, " chunks = ", stages)
-                           : StrCat(stages);
-    if (asked.empty()) {
-      if (shape_.num_layers >= stages) return;
-      const bool can_have_fewer =
-          parallel_.schedule() == ParallelConfig::INTERLEAVED && *chunks > 2;
-      Add(can_have_fewer ? "parallel.chunks"
-          : *chunks > 1  ? "parallel.schedule"
-                         : "parallel.pp",
-          StrCat(stages_text, " stages for num_hidden_layers = ", shape_.num_layers,
-                 "; every stage needs a block, or parallel.blocks_per_stage says which has none; "
-                 "nearest: pp ",
-                 std::max<int64_t>(1, shape_.num_layers / *chunks)));
-      return;
-    }
-    const std::string field = "parallel.blocks_per_stage";
-    const std::string list = StrCat(field, " = ", ShapeList(asked));
-    const std::string even = ShapeList(BlocksPerStage(
-        ParallelConfig(), shape_.num_layers,
-        static_cast<int>(std::clamp<int64_t>(stages, 1, std::max<int64_t>(1, shape_.num_layers)))));
-    if (static_cast<int64_t>(asked.size()) != stages) {
-      Add(field, StrCat(list, " has ", asked.size(), " entries for ", stages_text,
-                        " stages; nearest: ", even));
-    } else if (std::accumulate(asked.begin(), asked.end(), int64_t{0}) != shape_.num_layers) {
-      Add(field,
-          StrCat(list, " adds up to ", std::accumulate(asked.begin(), asked.end(), int64_t{0}),
-                 ", not to num_hidden_layers = ", shape_.num_layers, "; nearest: ", even));
+    const std::string problem =
+        StageLayoutProblem(shape_.num_layers, int64_t{sizes_.pp} * *chunks,
+                           {parallel_.blocks_per_stage().data(),
+                            static_cast<size_t>(parallel_.blocks_per_stage_size())});
+    if (problem.empty()) return;
+    if (parallel_.blocks_per_stage_size() > 0) {
+      Add("parallel.blocks_per_stage", problem);
     } else {
-      for (size_t stage = 0; stage < asked.size(); ++stage) {
-        const bool at_end = stage == 0 || stage + 1 == asked.size();
-        if (asked[stage] >= (at_end ? 0 : 1)) continue;
-        Add(field, StrCat(list, " gives stage ", stage, " of ", asked.size(), " ", asked[stage],
-                          " blocks; only the first stage, with the embedding, and the last, with "
-                          "the head, can have none; nearest: ",
-                          even));
-        return;
-      }
+      AddTooManyStages(*chunks, problem);
+    }
+  }
+
+  // Fewer chunks help where there are blocks for all ranks, else fewer ranks.
+  void AddTooManyStages(int chunks, const std::string& problem) {
+    const int64_t blocks = shape_.num_layers;
+    const bool interleaved = parallel_.schedule() == ParallelConfig::INTERLEAVED;
+    const std::string ranks =
+        blocks >= chunks ? StrCat("pp ", blocks / chunks) : StrCat("pp ", blocks, " with 1 chunk");
+    if (blocks < sizes_.pp) {
+      Add("parallel.pp", StrCat("parallel.pp = ", sizes_.pp, " × ", chunks, " chunks: ", problem,
+                                "; nearest: ", ranks));
+    } else if (interleaved) {
+      Add("parallel.chunks", StrCat("parallel.chunks = ", chunks, " × pp ", sizes_.pp, ": ",
+                                    problem, "; nearest: chunks ", blocks / sizes_.pp));
+    } else {
+      Add("parallel.schedule",
+          StrCat("parallel.schedule = ", ParallelConfig::Schedule_Name(parallel_.schedule()),
+                 " with ", chunks, " chunks × pp ", sizes_.pp, ": ", problem,
+                 "; nearest: ", blocks >= chunks ? ranks + ", or " : "", "schedule ONE_F_ONE_B"));
     }
   }
 
@@ -224,34 +188,6 @@ class LayoutRules {
                  "\" is read with parallel.schedule = FROM_FILE only, not with ",
                  ParallelConfig::Schedule_Name(parallel_.schedule())));
     }
-    if (parallel_.schedule() == ParallelConfig::INTERLEAVED && sizes_.pp < 2) {
-      Add("parallel.schedule",
-          StrCat("parallel.schedule = INTERLEAVED with pp = ", sizes_.pp,
-                 "; it interleaves the chunks of 2 or more ranks; nearest: pp 2, or ONE_F_ONE_B"));
-      return;
-    }
-    const int64_t micro_batches = NumMicroBatches();
-    if (micro_batches == 0) return;  // CheckBatch speaks
-    const int64_t least = parallel_.schedule() == ParallelConfig::DUAL_PIPE_V ? 2 * sizes_.pp : 1;
-    if (micro_batches < least) {
-      Add("parallel.schedule",
-          StrCat(
-              "parallel.schedule = ", ParallelConfig::Schedule_Name(parallel_.schedule()),
-              " with pp ", sizes_.pp, " needs ", least,
-              " or more micro-batches on each rank, and has ", micro_batches,
-              " (global_batch_size / micro_batch_size / data-parallel ranks); nearest: "
-              "global_batch_size ",
-              least * config_.train().micro_batch_size() * sizes_.dp_replicate * sizes_.dp_shard));
-    }
-  }
-
-  // 0 where the batch does not divide.
-  int64_t NumMicroBatches() const {
-    const int64_t unit =
-        config_.train().micro_batch_size() * int64_t{sizes_.dp_replicate} * sizes_.dp_shard;
-    return config_.train().global_batch_size() % unit == 0
-               ? config_.train().global_batch_size() / unit
-               : 0;
   }
 
   void CheckRecompute() {
@@ -283,32 +219,6 @@ class LayoutRules {
 
 std::vector<LayoutProblem> LayoutProblems(const RunConfig& config, int world_size) {
   return LayoutRules(config, world_size).Find();
-}
-
-std::optional<int> NumChunks(const ParallelConfig& config) {
-  switch (config.schedule()) {
-    case ParallelConfig::INTERLEAVED:
-      return config.chunks();
-    case ParallelConfig::ZBV:
-    case ParallelConfig::DUAL_PIPE_V:
-      return 2;
-    case ParallelConfig::FROM_FILE:
-      return std::nullopt;
-    default:
-      return 1;
-  }
-}
-
-std::vector<int> BlocksPerStage(const ParallelConfig& config, int64_t num_blocks, int num_stages) {
-  if (config.blocks_per_stage_size() > 0) {
-    return {config.blocks_per_stage().begin(), config.blocks_per_stage().end()};
-  }
-  std::vector<int> blocks(static_cast<size_t>(num_stages));
-  for (int stage = 0; stage < num_stages; ++stage) {
-    blocks[static_cast<size_t>(stage)] =
-        static_cast<int>(num_blocks / num_stages + (stage < num_blocks % num_stages ? 1 : 0));
-  }
-  return blocks;
 }
 
 }  // namespace cadmus

@@ -65,7 +65,11 @@ constexpr Option kOptions[] = {
     {"parallel.schedule",
      [](RunConfig& c) { c.mutable_parallel()->set_schedule(ParallelConfig::ONE_F_ONE_B); }},
     {"parallel.schedule_file", [](RunConfig& c) { c.mutable_parallel()->clear_schedule_file(); }},
-    {"parallel.chunks", [](RunConfig& c) { c.mutable_parallel()->set_chunks(2); }},
+    {"parallel.chunks",
+     [](RunConfig& c) {
+       const int64_t most = c.model().llama().num_hidden_layers() / std::max(c.parallel().pp(), 1);
+       c.mutable_parallel()->set_chunks(static_cast<int>(std::max<int64_t>(most, 1)));
+     }},
     {"parallel.blocks_per_stage",
      [](RunConfig& c) { c.mutable_parallel()->clear_blocks_per_stage(); }},
     {"train.recompute_blocks", [](RunConfig& c) { c.mutable_train()->set_recompute_blocks(0); }},

@@ -10,7 +10,9 @@
 #include "launch/config/layouts.h"
 #include "launch/config/run_config.pb.h"
 #include "models/llama/model.h"
-#include "runtime/mesh/axis_sizes.h"
+#include "runtime/mesh/make_mesh.h"
+#include "runtime/parallel/pipeline/stage_layout.h"
+#include "runtime/schedule/configured_schedule.h"
 
 namespace cadmus {
 namespace {
@@ -86,6 +88,22 @@ void ValidateLayout(const RunConfig& config, int world_size) {
   throw Error(Kind::kConfig, StrCat(problems.front().rule, "; ", remedy));
 }
 
+// A file's schedule is looked at where it is named: built-in ones fit every layout that is valid.
+void ValidateScheduleFile(const RunConfig& config, int world_size) {
+  const ParallelConfig& parallel = config.parallel();
+  if (parallel.schedule() != ParallelConfig::FROM_FILE) return;
+  const AxisSizes sizes = FillWorld(MakeAxisSizes(parallel), world_size);
+  const int64_t num_micro_batches =
+      config.train().global_batch_size() /
+      (config.train().micro_batch_size() * sizes.dp_replicate * sizes.dp_shard);
+  const Schedule schedule = MakeSchedule(parallel, sizes.pp, static_cast<int>(num_micro_batches));
+  const std::string problem = StageLayoutProblem(
+      config.model().llama().num_hidden_layers(), schedule.size.num_stages(),
+      {parallel.blocks_per_stage().data(), static_cast<size_t>(parallel.blocks_per_stage_size())});
+  Require(problem.empty(), StrCat("parallel.schedule_file = \"", parallel.schedule_file(),
+                                  "\" has ", schedule.size.num_stages(), " stages: ", problem));
+}
+
 }  // namespace
 
 void ValidateRun(const RunConfig& config, int world_size) {
@@ -93,6 +111,7 @@ void ValidateRun(const RunConfig& config, int world_size) {
   ValidateSizes(config);
   ValidateOptimizer(config.optimizer(), config.train().steps());
   ValidateLayout(config, world_size);
+  ValidateScheduleFile(config, world_size);
 }
 
 }  // namespace cadmus

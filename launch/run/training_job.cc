@@ -88,15 +88,16 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
 
   compute_ = device.NewStream(StreamKind::kCompute, "compute");
   communication_ = device.NewStream(StreamKind::kCommunication, "communication");
-  const Precision precision = MakePrecision(config.precision());
   loader_options_ = MakeLoaderOptions(config, *groups_, shape);
+  MakeModel(config, shape, schedule);
+  MakeState(config);
+  MakeStep(config, shape, std::move(schedule));
+}
 
-  const std::vector<StageRange> layout =
-      MakeStageLayout(shape.num_layers, schedule.size.num_stages(),
-                      {config.parallel().blocks_per_stage().data(),
-                       static_cast<size_t>(config.parallel().blocks_per_stage_size())});
+void TrainingJob::MakeModel(const RunConfig& config, const LlamaShape& shape,
+                            const Schedule& schedule) {
   if (config.train().offload_activations()) {
-    offload_stream_ = device.NewStream(StreamKind::kCommunication, "offload");
+    offload_stream_ = compute_->device().NewStream(StreamKind::kCommunication, "offload");
     offload_ = std::make_unique<ActivationOffload>(*offload_stream_);
   }
   LlamaPart part = {.tensor_parallel = &tensor_parallel_,
@@ -104,20 +105,21 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
                     .recompute = RecomputeOf(config.train()),
                     .recompute_blocks = config.train().recompute_blocks(),
                     .offload = offload_.get()};
-  const auto pp_rank = static_cast<size_t>(groups_->pp->rank());
-  for (int stage : schedule.stage_of[pp_rank])
+  const std::vector<StageRange> layout =
+      MakeStageLayout(shape.num_layers, schedule.size.num_stages(),
+                      {config.parallel().blocks_per_stage().data(),
+                       static_cast<size_t>(config.parallel().blocks_per_stage_size())});
+  for (int stage : schedule.stage_of[static_cast<size_t>(groups_->pp->rank())])
     part.chunks.push_back(layout[static_cast<size_t>(stage)]);
-  model_ = std::make_unique<LlamaModel>(shape, precision, part, *compute_);
+  model_ = std::make_unique<LlamaModel>(shape, MakePrecision(config.precision()), part, *compute_);
+}
 
+// Weights with their first values, gradients and optimizer state.
+void TrainingJob::MakeState(const RunConfig& config) {
   std::vector<std::vector<Parameter*>> parameters;
-  std::vector<int> num_modules;
-  std::vector<Stage*> chunks;
-  for (int i = 0; i < model_->num_chunks(); ++i) {
-    Stage& chunk = model_->chunk(i);
-    chunks.push_back(&chunk);
-    parameters.push_back(chunk.Parameters());
-    num_modules.push_back(chunk.num_modules());
-  }
+  for (int i = 0; i < model_->num_chunks(); ++i)
+    parameters.push_back(model_->chunk(i).Parameters());
+  const Precision precision = MakePrecision(config.precision());
   data_parallel_ = std::make_unique<DataParallel>(
       parameters, precision,
       DataParallelGroups{.shard = *groups_->dp_shard, .replicate = *groups_->dp_replicate},
@@ -129,10 +131,18 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
   data_parallel_->Initialize(config.train().seed());
   optimizer_ = std::make_unique<AdamWOptimizer>(
       data_parallel_->shards(), MakeAdamWOptions(config.optimizer()), precision, *compute_);
+}
 
+void TrainingJob::MakeStep(const RunConfig& config, const LlamaShape& shape, Schedule schedule) {
+  std::vector<Stage*> chunks;
+  std::vector<int> num_modules;
+  for (int i = 0; i < model_->num_chunks(); ++i) {
+    chunks.push_back(&model_->chunk(i));
+    num_modules.push_back(chunks.back()->num_modules());
+  }
   if (config.parallel().zero() == 3 && groups_->dp_shard->size() > 1) {
-    schedule.actions[pp_rank] =
-        WithParameterFetches(schedule.actions[pp_rank], num_modules, config.parallel().prefetch());
+    std::vector<Action>& actions = schedule.actions[static_cast<size_t>(groups_->pp->rank())];
+    actions = WithParameterFetches(actions, num_modules, config.parallel().prefetch());
   }
   const TokenRange rows = tensor_parallel_.OuterTokens(loader_options_.micro_batch_size *
                                                        loader_options_.sequence_length);
@@ -142,17 +152,16 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
                                              .pipeline = {*groups_->pp, *groups_->pp_gradients},
                                              .compute = *compute_,
                                              .activation = {rows.size(), shape.hidden_size},
-                                             .dtype = precision.compute},
+                                             .dtype = MakePrecision(config.precision()).compute},
                                schedule);
   step_ = std::make_unique<TrainStep>(
       TrainStepParts{.engine = *engine_,
                      .data_parallel = *data_parallel_,
                      .optimizer = *optimizer_,
                      .groups = *groups_,
-                     .world = world,
                      .compute = *compute_,
                      .communication = *communication_},
-      MakeStepOptions(config, loader_options_, shape, num_micro_batches));
+      MakeStepOptions(config, loader_options_, shape, schedule.size.num_micro_batches));
 }
 
 std::vector<StateEntry> TrainingJob::StateEntries() const {

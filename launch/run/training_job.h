@@ -43,6 +43,10 @@ class TrainingJob {
   std::vector<StateEntry> StateEntries() const;
 
  private:
+  void MakeModel(const RunConfig& config, const LlamaShape& shape, const Schedule& schedule);
+  void MakeState(const RunConfig& config);
+  void MakeStep(const RunConfig& config, const LlamaShape& shape, Schedule schedule);
+
   std::string layout_;
   std::unique_ptr<ParallelGroups> groups_;
   TensorParallel tensor_parallel_;

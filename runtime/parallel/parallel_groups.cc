@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/parallel/parallel_groups.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace cadmus {
@@ -19,11 +20,12 @@ ParallelGroups::ParallelGroups(const Mesh& mesh, Communicator& world, const Need
     kv_replicas = tp->MakeGroup(members, "tp key/value replicas");
   }
   const MeshGroup pipeline = mesh.GroupOf(rank, Axis::kPp);
-  pp = world.MakeGroup(pipeline.ranks, pipeline.name);
-  pp_gradients = world.MakeGroup(pipeline.ranks, "pp gradients");
+  CommunicatorOptions small = world.options();  // little is summed along pp
+  small.workspace_bytes = std::min(small.workspace_bytes, int64_t{64} << 10);
+  pp = world.MakeGroup(pipeline.ranks, pipeline.name, small);
+  pp_gradients = world.MakeGroup(pipeline.ranks, "pp gradients", small);
   dp_shard = make(Axis::kDpShard);
   dp_replicate = make(Axis::kDpReplicate);
-  norm = make({Axis::kPp, Axis::kDpShard, Axis::kTp});
   if (pp->rank() == needs.first_table_holder || pp->rank() == needs.last_table_holder) {
     const int members[] = {needs.first_table_holder, needs.last_table_holder};
     table_holders = pp->MakeGroup(members, "holders of the tied table");

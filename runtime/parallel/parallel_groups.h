@@ -29,7 +29,6 @@ struct ParallelGroups {
   std::unique_ptr<Communicator> pp, pp_gradients;
   std::unique_ptr<Communicator> dp_shard;
   std::unique_ptr<Communicator> dp_replicate;
-  std::unique_ptr<Communicator> norm;           // pp × dp_shard × tp: each holds other gradients
   std::unique_ptr<Communicator> table_holders;  // null where this rank is neither of two
   // This rank's place among those that read different samples.
   int dp_index = 0, dp_count = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/train/train_step.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/ops/reduce.h"
@@ -79,7 +80,7 @@ void TrainStep::Optimize() {
   parts_.data_parallel.GatherWeights();
 
   // Behind the gradients on the communication stream, so awaited last.
-  if (parts_.world.size() > 1) compute.Wait(*totals_reduced_);
+  compute.Wait(*totals_reduced_);
   loss_sum_.Fetch(totals_.view().Slice(0, 0, 1), compute);
   stop_count_.Fetch(totals_.view().Slice(0, 1, 2), compute);
   gradient_norm_.Fetch(norm_, compute);
@@ -88,32 +89,36 @@ void TrainStep::Optimize() {
 // Ranks that are not on the last stage have added nothing to the loss; of the tensor-parallel
 // ranks, which all have the same, the first counts.
 void TrainStep::ReduceTotals() {
-  if (parts_.world.size() == 1) return;
-  Stream& compute = parts_.compute;
-  Stream& communication = parts_.communication;
-  if (parts_.groups.tp->rank() > 0)
-    compute.device().FillZero(totals_.view().Slice(0, 0, 1), compute);
-  compute.Record(*totals_ready_);
-  communication.Wait(*totals_ready_);
-  parts_.world.AllReduce({.buffer = totals_, .site = "loss and stop requests"}, communication);
-  communication.Record(*totals_reduced_);
+  const ParallelGroups& groups = parts_.groups;
+  if (groups.tp->rank() > 0)
+    parts_.compute.device().FillZero(totals_.view().Slice(0, 0, 1), parts_.compute);
+  StartSum({groups.tp.get(), groups.dp_shard.get(), groups.dp_replicate.get(), groups.pp.get()},
+           totals_, "loss and stop requests", *totals_ready_, *totals_reduced_);
 }
 
 // Slot by slot over the ranks that hold other gradients, then over the slots in their order: which
 // stage holds a parameter, and with whom its gradient was sent, does not matter to the last bit.
 void TrainStep::ReduceNorm() {
-  Stream& compute = parts_.compute;
-  Stream& communication = parts_.communication;
+  const ParallelGroups& groups = parts_.groups;
   parts_.data_parallel.SquaredNorms(squared_norms_);
-  if (parts_.groups.norm->size() > 1) {
-    compute.Record(*norms_ready_);
-    communication.Wait(*norms_ready_);
-    parts_.groups.norm->AllReduce({.buffer = squared_norms_, .site = "squared gradient norms"},
-                                  communication);
-    communication.Record(*norms_reduced_);
-    compute.Wait(*norms_reduced_);
+  StartSum({groups.tp.get(), groups.dp_shard.get(), groups.pp.get()}, squared_norms_,
+           "squared gradient norms", *norms_ready_, *norms_reduced_);
+  parts_.compute.Wait(*norms_reduced_);
+  Sum({.x_N = squared_norms_, .out = squared_norm_, .workspace = norm_workspace_}, parts_.compute);
+}
+
+// One axis after the other: the messages of a rank are as many as its axes are long, not as the
+// world is large.
+void TrainStep::StartSum(std::initializer_list<Communicator*> groups, const TensorView& buffer,
+                         const char* site, Event& ready, Event& over) {
+  if (std::ranges::all_of(groups, [](Communicator* group) { return group->size() == 1; })) return;
+  Stream& communication = parts_.communication;
+  parts_.compute.Record(ready);
+  communication.Wait(ready);
+  for (Communicator* group : groups) {
+    if (group->size() > 1) group->AllReduce({.buffer = buffer, .site = site}, communication);
   }
-  Sum({.x_N = squared_norms_, .out = squared_norm_, .workspace = norm_workspace_}, compute);
+  communication.Record(over);
 }
 
 // The first run makes plans; from the second on, the memory of a step repeats.

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 
 #include "collectives/communicator/communicator.h"
@@ -39,7 +40,6 @@ struct TrainStepParts {
   DataParallel& data_parallel;
   AdamWOptimizer& optimizer;
   const ParallelGroups& groups;
-  Communicator& world;
   Stream& compute;
   Stream& communication;
 };
@@ -68,6 +68,10 @@ class TrainStep {
   void Optimize();
   void ReduceTotals();
   void ReduceNorm();
+  // Starts to sum `buffer` over the groups, behind the computation issued so far; `over` marks the
+  // end (never marked, so reached, where every group is one rank).
+  void StartSum(std::initializer_list<Communicator*> groups, const TensorView& buffer,
+                const char* site, Event& ready, Event& over);
   void CheckAddresses();
 
   TrainStepParts parts_;

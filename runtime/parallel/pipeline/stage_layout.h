@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace cadmus {
@@ -15,10 +16,15 @@ struct StageRange {
   bool has_head = false;
 };
 
+// The first of these rules that is broken, in words, with the nearest list that keeps them; empty:
+// all hold. `blocks_per_stage` has num_stages entries that are not negative and sum to num_blocks,
+// and every stage has at least one module; if it is empty, every stage has a block.
+std::string StageLayoutProblem(int64_t num_blocks, int64_t num_stages,
+                               std::span<const int32_t> blocks_per_stage);
+
 // The stages in the order of the forward pass. `blocks_per_stage` gives the blocks of each; if it
 // is empty they are spread evenly, the first stages taking one more: the last one has the head.
-// Throws kConfig, naming the rule and what would do, unless the list has num_stages entries that
-// are not negative and sum to num_blocks, and every stage has at least one module.
+// Throws kConfig where StageLayoutProblem finds one.
 std::vector<StageRange> MakeStageLayout(int64_t num_blocks, int num_stages,
                                         std::span<const int32_t> blocks_per_stage);
 

@@ -71,6 +71,44 @@ TEST_F(RanksAsThreads, AreBitEqualToProcessesAlsoWhenStoppedAndResumed) {
   }
 }
 
+TEST_F(RanksAsThreads, AnotherLayoutGoesOnWithTheNumbersOfOneRankAndGenerates) {
+  const std::vector<std::string> run = {"precision.storage=F64", "train.global_batch_size=48"};
+  const CommandResult whole = RunCommand(Command(1, run));
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  const std::vector<MetricsOfStep> expected = ReadMetrics(run_folder());
+  fs::rename(run_folder(), folder() / "reference");
+
+  Process process(Command(
+      8, With(run, {"parallel.pp=2", "parallel.tp=2", "parallel.dp_shard=2", "parallel.zero=3"})));
+  process.AwaitError("step 3/12");
+  ::kill(process.pid(), SIGTERM);
+  const CommandResult stopped = process.Wait();
+  ASSERT_EQ(stopped.exit_code, 75) << stopped.err;
+  ASSERT_LT(ReadMetrics(run_folder()).size(), static_cast<size_t>(kSteps));
+
+  const CommandResult resumed =
+      RunCommand(Command(4, With(run, {"parallel.tp=4", "parallel.token_parts=2"})));
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("going on from"));
+  const std::vector<MetricsOfStep> metrics = ReadMetrics(run_folder());
+  ASSERT_EQ(metrics.size(), expected.size());
+  for (size_t i = 0; i < metrics.size(); ++i) {
+    EXPECT_EQ(metrics[i].step, expected[i].step);
+    EXPECT_EQ(metrics[i].learning_rate, expected[i].learning_rate);
+    EXPECT_NEAR(metrics[i].loss, expected[i].loss, 1e-10 * expected[i].loss);
+    EXPECT_NEAR(metrics[i].gradient_norm, expected[i].gradient_norm,
+                1e-10 * expected[i].gradient_norm);
+  }
+
+  const auto text_of = [&](const fs::path& trained) {
+    const CommandResult text =
+        Cadmus({"generate", trained.string(), "--prompt", "the quick", "--max-tokens", "8"});
+    EXPECT_EQ(text.exit_code, 0) << text.err;
+    return text.out;
+  };
+  EXPECT_EQ(text_of(run_folder()), text_of(folder() / "reference"));
+}
+
 TEST_F(RanksAsThreads, AFailingRankEndsTheOthersWithItsExitCode) {
   // No rank's device can hold the model.
   const CommandResult result = RunCommand(Command(2, {"device.memory_gib=1e-4"}));

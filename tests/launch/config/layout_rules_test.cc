@@ -12,6 +12,8 @@
 #include "launch/config/layouts.h"
 #include "launch/config/run_config.pb.h"
 #include "runtime/mesh/make_mesh.h"
+#include "runtime/parallel/pipeline/stage_layout.h"
+#include "runtime/schedule/configured_schedule.h"
 #include "tests/runtime/mesh/random_mesh.h"
 
 namespace cadmus {
@@ -74,16 +76,16 @@ TEST(LayoutRules, EveryRuleSaysItsNumbersAndTheNearestValue) {
       {2, {"parallel.zero=-1"}, "parallel.zero", {"zero = -1", "nearest: 0"}},
       {2, {"parallel.dp_shard=2", "parallel.zero=0"}, "parallel.zero", {"dp_shard = 2", "zero 1"}},
       {2, {"parallel.prefetch=-1"}, "parallel.prefetch", {"-1", "nearest: 0"}},
-      {5, {"parallel.tp=5"}, "parallel.tp", {"tp = 5", "num_attention_heads = 12", "tp 4 or 12"}},
-      {3, {"parallel.tp=3"}, "parallel.tp", {"tp = 3", "num_key_value_heads = 4", "tp 2 or 4"}},
+      {5, {"parallel.tp=5"}, "parallel.tp", {"tp = 5", "num_attention_heads = 12", "allows is 4"}},
+      {3, {"parallel.tp=3"}, "parallel.tp", {"tp = 3", "num_key_value_heads = 4", "allows is 2"}},
       {4,
        {"parallel.tp=4", "model.llama.intermediate_size=18"},
        "parallel.tp",
-       {"tp = 4", "intermediate_size = 18", "tp 2"}},
+       {"tp = 4", "intermediate_size = 18", "allows is 2"}},
       {4,
        {"parallel.tp=4", "data.sequence_length=18"},
        "parallel.sequence_parallel",
-       {"18 tokens", "tp 4", "nearest: tp 3 or 6"}},
+       {"18 tokens", "tp 4", "nearest: tp 2, or sequence_parallel false"}},
       {2,
        {"parallel.tp=2", "parallel.token_parts=3"},
        "parallel.token_parts",
@@ -92,28 +94,37 @@ TEST(LayoutRules, EveryRuleSaysItsNumbersAndTheNearestValue) {
       {8,
        {"parallel.pp=8", "model.llama.num_hidden_layers=6"},
        "parallel.pp",
-       {"pp 8 × 1 chunks = 8", "num_hidden_layers = 6", "nearest: pp 6"}},
-      {8, {"parallel.pp=8", "parallel.schedule=ZBV"}, "parallel.schedule", {"16 stages", "pp 4"}},
+       {"pp = 8 × 1", "6 blocks", "nearest: pp 6"}},
+      {8,
+       {"parallel.pp=8", "parallel.schedule=ZBV"},
+       "parallel.schedule",
+       {"ZBV", "16 stages", "nearest: pp 4, or schedule ONE_F_ONE_B"}},
+      {1,
+       {"parallel.schedule=ZBV", "model.llama.num_hidden_layers=1"},
+       "parallel.schedule",
+       {"1 blocks", "2 stages", "nearest: schedule ONE_F_ONE_B"}},
       {2,
-       {"parallel.pp=2", "parallel.schedule=INTERLEAVED", "parallel.chunks=1"},
+       {"parallel.pp=2", "parallel.schedule=INTERLEAVED", "parallel.chunks=5"},
        "parallel.chunks",
-       {"chunks = 1", "INTERLEAVED", "chunks 2"}},
-      {2, {"parallel.schedule=INTERLEAVED"}, "parallel.schedule", {"pp = 1", "ONE_F_ONE_B"}},
+       {"chunks = 5 × pp 2", "10 stages", "nearest: chunks 4"}},
+      {2,
+       {"parallel.pp=2", "parallel.schedule=INTERLEAVED", "parallel.chunks=0"},
+       "parallel.chunks",
+       {"chunks = 0", "nearest: chunks 1"}},
       {2, {"parallel.pp=2", "blocks=224"}, "parallel.blocks_per_stage", {"3 entries", "4, 4"}},
-      {2, {"parallel.pp=2", "blocks=54"}, "parallel.blocks_per_stage", {"adds up to 9", "8"}},
+      {2,
+       {"parallel.pp=2", "blocks=54"},
+       "parallel.blocks_per_stage",
+       {"sums to 9", "8 blocks", "4, 4"}},
       {4,
        {"parallel.pp=4", "blocks=4040"},
        "parallel.blocks_per_stage",
-       {"stage 1 of 4 0 blocks", "the embedding", "the head", "2, 2, 2, 2"}},
+       {"stage 1 0 blocks", "the embedding", "the head", "2, 2, 2, 2"}},
       {2, {"parallel.schedule=FROM_FILE"}, "parallel.schedule", {"schedule_file"}},
       {2,
        {"parallel.schedule_file=x.textproto"},
        "parallel.schedule_file",
        {"x.textproto", "FROM_FILE only", "ONE_F_ONE_B"}},
-      {2,
-       {"parallel.pp=2", "parallel.schedule=DUAL_PIPE_V", "train.global_batch_size=3"},
-       "parallel.schedule",
-       {"DUAL_PIPE_V with pp 2 needs 4", "has 3", "global_batch_size 4"}},
       {1, {"train.recompute_blocks=2"}, "train.recompute_blocks", {"= 2", "FULL", "NONE"}},
       {1,
        {"train.recompute=FULL", "train.recompute_blocks=9"},
@@ -145,6 +156,8 @@ TEST(LayoutRules, AcceptsEveryAxisAndOption) {
       {2, {"parallel.tp=2", "parallel.token_parts=4"}},
       {4, {"parallel.pp=4", "parallel.schedule=INTERLEAVED"}},
       {2, {"parallel.pp=2", "parallel.schedule=INTERLEAVED", "parallel.chunks=4"}},
+      {2, {"parallel.schedule=INTERLEAVED", "parallel.chunks=1"}},
+      {2, {"parallel.pp=2", "parallel.schedule=DUAL_PIPE_V", "train.global_batch_size=1"}},
       {4, {"parallel.pp=4", "blocks=0440"}},
       {8, {"parallel.pp=8", "parallel.schedule=GPIPE"}},
       {2, {"parallel.pp=2", "parallel.schedule=FROM_FILE", "parallel.schedule_file=mine"}},
@@ -155,11 +168,6 @@ TEST(LayoutRules, AcceptsEveryAxisAndOption) {
     EXPECT_TRUE(problems.empty()) << testing::PrintToString(overrides) << ": "
                                   << problems.front().rule;
   }
-}
-
-TEST(LayoutRules, BlocksSpreadAsEvenlyAsCanBe) {
-  EXPECT_THAT(BlocksPerStage(ParallelConfig(), 8, 3), testing::ElementsAre(3, 3, 2));
-  EXPECT_THAT(BlocksPerStage(With({"blocks=053"}).parallel(), 8, 3), testing::ElementsAre(0, 5, 3));
 }
 
 // Any value that a person might type in any field of a layout.
@@ -202,10 +210,12 @@ void ExpectWholeNumbers(const RunConfig& config, int world_size) {
             std::min<int64_t>(llama.num_key_value_heads(), sizes.tp));
   const int64_t ranks = sizes.dp_replicate * sizes.dp_shard;
   EXPECT_EQ(train.global_batch_size() % (train.micro_batch_size() * ranks), 0);
-  const auto blocks = BlocksPerStage(config.parallel(), llama.num_hidden_layers(),
-                                     sizes.pp * *NumChunks(config.parallel()));
-  EXPECT_EQ(std::accumulate(blocks.begin(), blocks.end(), 0), llama.num_hidden_layers());
-  for (size_t stage = 1; stage + 1 < blocks.size(); ++stage) EXPECT_GE(blocks[stage], 1);
+  const ParallelConfig& parallel = config.parallel();
+  const auto stages = MakeStageLayout(
+      llama.num_hidden_layers(), sizes.pp * *NumChunks(parallel),
+      {parallel.blocks_per_stage().data(), static_cast<size_t>(parallel.blocks_per_stage_size())});
+  EXPECT_EQ(stages.back().first_block + stages.back().num_blocks, llama.num_hidden_layers());
+  for (size_t stage = 1; stage + 1 < stages.size(); ++stage) EXPECT_GE(stages[stage].num_blocks, 1);
 }
 
 TEST(LayoutRules, WhatIsAcceptedCanBePlacedAndWhatIsRefusedHasAReasonAndANeighbour) {

@@ -78,7 +78,7 @@ TEST(Layouts, RefusalNamesTheRuleAndTheNearestValidLayout) {
   const std::string text = ConfigErrorOf([&] { ValidateRun(config, 8); });
   EXPECT_THAT(text, HasSubstr("tp = 4"));
   EXPECT_THAT(text, HasSubstr("num_attention_heads = 6"));
-  EXPECT_THAT(text, HasSubstr("nearest: tp 3 or 6"));
+  EXPECT_THAT(text, HasSubstr("next smaller tp that this model allows is 3"));
   EXPECT_THAT(text, HasSubstr("nearest valid layout: pp 1, dp_replicate 4, dp_shard 1"));
 }
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "kernels/base/str_cat.h"
+#include "kernels/base/error.h"
 #include "tests/launch/run/training_fixture.h"
 
 namespace cadmus {
@@ -68,8 +68,10 @@ uint64_t Bits(const std::vector<double>& values) {
 
 }  // namespace
 
-std::optional<std::string> FirstDisagreement(const std::vector<GlobalStep>& layout,
-                                             const std::vector<GlobalStep>& one_rank) {
+std::optional<std::string> FirstDisagreement(std::span<const GlobalStep> layout,
+                                             std::span<const GlobalStep> one_rank) {
+  CADMUS_CHECK(layout.size() == one_rank.size(),
+               StrCat(layout.size(), " and ", one_rank.size(), " steps"));
   for (size_t step = 0; step < one_rank.size(); ++step) {
     const GlobalStep& a = layout[step];
     const GlobalStep& b = one_rank[step];
@@ -93,7 +95,7 @@ std::optional<std::string> FirstDisagreement(const std::vector<GlobalStep>& layo
   return std::nullopt;
 }
 
-std::vector<Fingerprint> Fingerprints(const std::vector<GlobalStep>& steps) {
+std::vector<Fingerprint> Fingerprints(std::span<const GlobalStep> steps) {
   std::vector<Fingerprint> all;
   for (size_t i = 0; i < steps.size(); ++i) {
     const GlobalStep& step = steps[i];

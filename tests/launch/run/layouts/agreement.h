@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,16 +17,18 @@ namespace cadmus {
 // weights, for weights; of each kind of moment, for moments).
 inline constexpr double kLayoutBound = 1e-10;
 
-// What is wrong with the first step that is: what does not fit together, the first number and the
-// first tensor (gradients before state) that break the bound. Nothing where all agree.
-std::optional<std::string> FirstDisagreement(const std::vector<GlobalStep>& layout,
-                                             const std::vector<GlobalStep>& one_rank);
+// As many steps of each. What is wrong with the first step that is: what does not fit together, the
+// first number and the first tensor (gradients before state) that break the bound. Nothing where
+// all agree.
+std::optional<std::string> FirstDisagreement(std::span<const GlobalStep> layout,
+                                             std::span<const GlobalStep> one_rank);
 
 // The bits of one number or tensor after one step.
 struct Fingerprint {
   std::string name;  // "step 2: gradient of head.weight"
   uint64_t bits = 0;
+  bool operator==(const Fingerprint&) const = default;
 };
-std::vector<Fingerprint> Fingerprints(const std::vector<GlobalStep>& steps);
+std::vector<Fingerprint> Fingerprints(std::span<const GlobalStep> steps);
 
 }  // namespace cadmus

@@ -36,12 +36,13 @@ std::optional<LayoutCase> WithSmallestBatch(RunConfig config, CpuStreams streams
 LayoutCase NamedLayout(const std::string& overrides);
 
 // Every split of 1 to 8 ranks over dp_replicate, dp_shard, tp and pp, with every zero stage and
-// schedule that is valid there.
+// schedule that is valid there; on one pipeline rank, where schedules differ little, with
+// ONE_F_ONE_B and another one in turn.
 std::vector<LayoutCase> CoreCases();
 
-// Calls `visit` with the core cases times the options that take other paths through the code:
-// sequence_parallel, token_parts, recompute, offload, tied head, uneven stages, chunks; the flags
-// that change no path take turns. Part `part` of `num_parts`.
+// Calls `visit` with the core cases, all schedules on one pipeline rank too, times the options that
+// take other paths through the code: sequence_parallel, token_parts, recompute, offload, tied head,
+// uneven stages, chunks; the flags that change no path take turns. Part `part` of `num_parts`.
 void VisitSoakCases(int part, int num_parts, const std::function<void(const LayoutCase&)>& visit);
 
 // The run of one rank that the layout must agree with: same model, samples and optimizer.

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "launch/config/layout_rules.h"
@@ -11,13 +12,17 @@
 #include "runtime/data/global_batch.h"
 #include "tests/launch/run/layouts/layout_gate.h"
 #include "tests/launch/run/layouts/pairwise_cases.h"
+#include "tests/launch/run/layouts/schedule_file_cases.h"
+#include "tests/support/temporary_folder.h"
 
 namespace cadmus {
 namespace {
 
 std::vector<LayoutCase> AllCases() {
   std::vector<LayoutCase> all = CoreCases();
-  for (LayoutCase& layout : PairwiseCases()) all.push_back(std::move(layout));
+  std::ranges::move(PairwiseCases(), std::back_inserter(all));
+  const TemporaryFolder folder;
+  std::ranges::move(ScheduleFileCases(folder.path()), std::back_inserter(all));
   return all;
 }
 

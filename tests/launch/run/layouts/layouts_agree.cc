@@ -3,7 +3,8 @@
 // wrong with each that fails.
 //
 //   layouts_agree                     the list of CI: every (dp, tp, pp, zero, schedule) on at most
-//                                     8 ranks, and a pairwise covering of all other options
+//                                     8 ranks, a pairwise covering of all other options, and
+//                                     schedules from files
 //   layouts_agree --soak [PART/PARTS] their product: see tests/soak.sh
 //   … --only TEXT                     only layouts whose names contain TEXT
 //   … --list                          names them and runs none
@@ -12,12 +13,16 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <string_view>
 #include <thread>
 
 #include "tests/launch/run/layouts/layout_gate.h"
 #include "tests/launch/run/layouts/pairwise_cases.h"
+#include "tests/launch/run/layouts/schedule_file_cases.h"
+#include "tests/support/temporary_folder.h"
 
 namespace cadmus {
 namespace {
@@ -56,7 +61,7 @@ Flags ParseFlags(int argc, char** argv) {
   return flags;
 }
 
-std::vector<LayoutCase> CasesFor(const Flags& flags) {
+std::vector<LayoutCase> CasesFor(const Flags& flags, const std::filesystem::path& folder) {
   std::vector<LayoutCase> cases;
   const auto add = [&](const LayoutCase& layout) {
     if (layout.Name().find(flags.only) != std::string::npos) cases.push_back(layout);
@@ -67,6 +72,7 @@ std::vector<LayoutCase> CasesFor(const Flags& flags) {
   }
   std::vector<LayoutCase> all = CoreCases();
   std::ranges::move(PairwiseCases(), std::back_inserter(all));
+  std::ranges::move(ScheduleFileCases(folder), std::back_inserter(all));
   // A sanitizer build takes a sample: each of its runs takes many times as long.
   const size_t stride = std::string_view(CADMUS_SANITIZERS).empty() ? 1 : all.size() / 30;
   for (size_t i = 0; i < all.size(); i += stride) add(all[i]);
@@ -98,7 +104,8 @@ int RunAll(const std::vector<LayoutCase>& cases) {
 
 int Main(int argc, char** argv) {
   const Flags flags = ParseFlags(argc, argv);
-  const std::vector<LayoutCase> cases = CasesFor(flags);
+  const TemporaryFolder folder;  // of the schedule files
+  const std::vector<LayoutCase> cases = CasesFor(flags, folder.path());
   if (flags.list) {
     for (const LayoutCase& layout : cases) std::cout << layout.Name() << '\n';
   }

@@ -51,9 +51,10 @@ bool IsIdle(const Choices& choices, Option option) {
   switch (option) {
     case kZero:
       return split.dp_shard == 1;
-    case kSchedule:
     case kStages:
-      return split.pp == 1;
+      return split.pp == 1 && (choices[kSchedule] == ParallelConfig::ONE_F_ONE_B ||
+                               choices[kSchedule] == ParallelConfig::GPIPE ||
+                               choices[kSchedule] == ParallelConfig::ZB_H1);
     case kChunks:
       return choices[kSchedule] != ParallelConfig::INTERLEAVED;
     case kSequenceParallel:

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "launch/config/layout_rules.h"
 #include "launch/config/run_config.pb.h"
+#include "runtime/schedule/configured_schedule.h"
 
 namespace cadmus {
 

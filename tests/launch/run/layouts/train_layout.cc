@@ -3,7 +3,6 @@
 
 #include "collectives/local/local_world.h"
 #include "launch/config/run_config.pb.h"
-#include "runtime/mesh/make_mesh.h"
 #include "tests/launch/run/training_fixture.h"
 
 namespace cadmus {
@@ -23,6 +22,8 @@ std::vector<Piece> GradientPieces(TrainingJob& job, bool is_writer) {
   return pieces;
 }
 
+}  // namespace
+
 std::vector<Piece> StatePieces(TrainingJob& job) {
   std::vector<Piece> pieces;
   for (const StateEntry& entry : job.StateEntries()) {
@@ -35,43 +36,51 @@ std::vector<Piece> StatePieces(TrainingJob& job) {
   return pieces;
 }
 
-}  // namespace
-
-std::vector<RankStep> TrainRank(const RunConfig& config,
-                                const std::shared_ptr<const IndexedDataset>& data, Device& device,
-                                Communicator& world, const LayoutRun& run) {
-  const int rank = world.rank();
-  const Mesh mesh = MakeMesh(config.parallel(), world.size());
-  TrainingJob job(config, device, world);
-  if (run.bug != nullptr) run.bug->AfterConstruction(job, rank);
+std::vector<RankStep> RunSteps(TrainingJob& job, const std::shared_ptr<const IndexedDataset>& data,
+                               const StepRange& range, PlantedBug* bug, int rank) {
   const GlobalBatch batches(data, job.loader_options());
   StepBatch batch = batches.Allocate();
   std::vector<RankStep> steps;
-  for (int step = 0; step < run.num_steps; ++step) {
+  for (int step = range.first; step < range.first + range.count; ++step) {
     batches.Fill(step, batch);
-    if (run.bug != nullptr) run.bug->BeforeStep(batch, job, rank);
+    if (bug != nullptr) bug->BeforeStep(batch, job, rank);
     RankStep state = {.result = job.step().Run(batch, StopRequest::kNo)};
-    state.gradients = GradientPieces(job, mesh.Coordinate(rank, Axis::kDpReplicate) == 0);
+    state.gradients = GradientPieces(job, job.groups().dp_replicate->rank() == 0);
     state.state = StatePieces(job);
     steps.push_back(std::move(state));
   }
   return steps;
 }
 
+std::vector<RankStep> TrainRank(const RunConfig& config,
+                                const std::shared_ptr<const IndexedDataset>& data, Device& device,
+                                Communicator& world, const LayoutRun& run) {
+  TrainingJob job(config, device, world);
+  if (run.bug != nullptr) run.bug->AfterConstruction(job, world.rank());
+  return RunSteps(job, data, {.count = run.num_steps}, run.bug, world.rank());
+}
+
 CommunicatorOptions LayoutCommunicators(const LayoutRun& run) {
   return {.limit = run.wait_limit, .workspace_bytes = int64_t{64} << 10};
+}
+
+void RunLayoutRanks(int world_size, const LayoutRun& run,
+                    const std::function<void(Device&, Communicator&)>& rank_main) {
+  const auto pool = MakeThreadPool(run.num_threads);
+  RunLocalRanks(world_size, [&](Bootstrap& bootstrap) {
+    const auto device = OpenTestDevice(pool, run.streams, DeviceKind::kCpu, kLayoutDeviceBytes);
+    auto world = bootstrap.Connect(*device, LayoutCommunicators(run));
+    if (run.bug != nullptr) world = run.bug->Wrap(std::move(world));
+    rank_main(*device, *world);
+  });
 }
 
 std::vector<GlobalStep> TrainLayout(const RunConfig& config, int world_size,
                                     const std::shared_ptr<const IndexedDataset>& data,
                                     const LayoutRun& run) {
-  const auto pool = MakeThreadPool(run.num_threads);
   std::vector<std::vector<RankStep>> ranks(static_cast<size_t>(world_size));
-  RunLocalRanks(world_size, [&](Bootstrap& bootstrap) {
-    const auto device = OpenTestDevice(pool, run.streams, DeviceKind::kCpu, kLayoutDeviceBytes);
-    auto world = bootstrap.Connect(*device, LayoutCommunicators(run));
-    if (run.bug != nullptr) world = run.bug->Wrap(std::move(world));
-    ranks[static_cast<size_t>(bootstrap.rank())] = TrainRank(config, data, *device, *world, run);
+  RunLayoutRanks(world_size, run, [&](Device& device, Communicator& world) {
+    ranks[static_cast<size_t>(world.rank())] = TrainRank(config, data, device, world, run);
   });
   return PutStepsTogether(ranks);
 }

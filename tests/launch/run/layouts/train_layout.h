@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -35,6 +36,16 @@ struct LayoutRun {
   PlantedBug* bug = nullptr;
 };
 
+// What a rank holds between steps: weights and moments.
+std::vector<Piece> StatePieces(TrainingJob& job);
+
+// Steps first, first + 1, … of a job whose state is that before `first`; `rank` in the world.
+struct StepRange {
+  int first = 0, count = 0;
+};
+std::vector<RankStep> RunSteps(TrainingJob& job, const std::shared_ptr<const IndexedDataset>& data,
+                               const StepRange& range, PlantedBug* bug = nullptr, int rank = 0);
+
 // One rank's part: collective over the ranks of `world`.
 std::vector<RankStep> TrainRank(const RunConfig& config,
                                 const std::shared_ptr<const IndexedDataset>& data, Device& device,
@@ -42,6 +53,10 @@ std::vector<RankStep> TrainRank(const RunConfig& config,
 
 // The steps of all ranks, [rank][step], put together.
 std::vector<GlobalStep> PutStepsTogether(const std::vector<std::vector<RankStep>>& ranks);
+
+// Calls `rank_main` on each rank, as threads.
+void RunLayoutRanks(int world_size, const LayoutRun& run,
+                    const std::function<void(Device&, Communicator&)>& rank_main);
 
 // All ranks as threads; the steps put together.
 std::vector<GlobalStep> TrainLayout(const RunConfig& config, int world_size,

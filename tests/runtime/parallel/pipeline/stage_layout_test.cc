@@ -50,11 +50,18 @@ void ExpectRefused(int64_t blocks, int stages, const std::vector<int32_t>& list,
 }
 
 TEST(StageLayout, RefusesWhatDoesNotFit) {
-  ExpectRefused(3, 4, {}, "take at most 3 stages");
+  ExpectRefused(2, 5, {}, "2 blocks do not fill a pipeline of 5 stages");
   ExpectRefused(4, 2, {4}, "1 entries for a pipeline of 2 stages");
   ExpectRefused(4, 2, {1, 2}, "sums to 3, the model has 4 blocks");
   ExpectRefused(4, 3, {2, 0, 2}, "stage 1 0 blocks");
   ExpectRefused(4, 2, {5, -1}, "stage 1 -1 blocks");
+}
+
+TEST(StageLayout, RefusalNamesTheNearestListThatFits) {
+  ExpectRefused(5, 2, {4, 4}, "nearest: 3, 2");
+  ExpectRefused(3, 4, {}, "take at most 3, or parallel.blocks_per_stage = 0, 1, 1, 1");
+  ExpectRefused(2, 4, {1, 1}, "nearest: 0, 1, 1, 0");
+  ExpectRefused(2, 5, {1, 1}, "take at most 4 stages");
 }
 
 }  // namespace

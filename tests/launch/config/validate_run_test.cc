@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is wrong with a schedule file is said before a run starts, by the config's own check.
+#include "launch/config/validate_run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <fstream>
+
+#include "launch/config/run_config.pb.h"
+#include "runtime/schedule/schedule_file.h"
+#include "runtime/schedule/schedules.h"
+#include "tests/launch/config/config_error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace cadmus {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class ScheduleFileOfARun : public testing::Test {
+ protected:
+  // 4 blocks, pp 2, 6 micro-batches.
+  RunConfig RunWith(const std::string& schedule) const {
+    const std::string path = folder_.path() / "mine.textproto";
+    std::ofstream(path) << schedule;
+    RunConfig config;
+    config.set_name("mine");
+    LlamaConfig& llama = *config.mutable_model()->mutable_llama();
+    llama.set_vocab_size(131);
+    llama.set_hidden_size(24);
+    llama.set_intermediate_size(24);
+    llama.set_num_hidden_layers(4);
+    llama.set_num_attention_heads(2);
+    llama.set_max_position_embeddings(16);
+    config.mutable_data()->set_path("unused");
+    config.mutable_data()->set_sequence_length(16);
+    config.mutable_train()->set_steps(3);
+    config.mutable_train()->set_global_batch_size(6);
+    config.mutable_parallel()->set_pp(2);
+    config.mutable_parallel()->set_schedule(ParallelConfig::FROM_FILE);
+    config.mutable_parallel()->set_schedule_file(path);
+    return config;
+  }
+  static std::string Written(const ScheduleSize& size) {
+    return ScheduleToText(MakeSchedule(ScheduleKind::kInterleaved, size));
+  }
+  std::string ErrorOf(const std::string& schedule) const {
+    return ConfigErrorOf([&] { ValidateRun(RunWith(schedule), 2); });
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ScheduleFileOfARun, ThatFitsIsAccepted) {
+  EXPECT_NO_THROW(ValidateRun(RunWith(Written({2, 2, 6})), 2));
+}
+
+TEST_F(ScheduleFileOfARun, OfAnotherSizeIsRefused) {
+  EXPECT_THAT(ErrorOf(Written({3, 1, 6})), AllOf(HasSubstr("3 ranks"), HasSubstr("pp 2")));
+  EXPECT_THAT(ErrorOf(Written({2, 1, 4})),
+              AllOf(HasSubstr("4 micro-batches"), HasSubstr("6 micro-batches")));
+}
+
+TEST_F(ScheduleFileOfARun, WithMoreStagesThanBlocksIsRefused) {
+  EXPECT_THAT(ErrorOf(Written({2, 4, 6})),
+              AllOf(HasSubstr("mine.textproto"), HasSubstr("8 stages"), HasSubstr("4 blocks")));
+}
+
+TEST_F(ScheduleFileOfARun, ThatIsNoTrainingStepIsRefused) {
+  EXPECT_THAT(ErrorOf("micro_batches: 6 rank { actions: \"F0\" } rank { actions: \"F0\" }"),
+              AllOf(HasSubstr("mine.textproto"), HasSubstr("--verify-schedule")));
+}
+
+TEST_F(ScheduleFileOfARun, ThatIsNoScheduleIsRefusedByLine) {
+  EXPECT_THAT(ErrorOf("micro_batches: 6\nrank { actions: \"X9\" }"), HasSubstr("mine.textproto:2"));
+}
+
+TEST_F(ScheduleFileOfARun, ThatIsMissingIsNamed) {
+  RunConfig config = RunWith("");
+  config.mutable_parallel()->set_schedule_file("/no/such/file");
+  EXPECT_THAT(ConfigErrorOf([&] { ValidateRun(config, 2); }), HasSubstr("/no/such/file"));
+}
+
+}  // namespace
+}  // namespace cadmus
