@@ -74,7 +74,7 @@ std::vector<LayoutCase> CasesFor(const Flags& flags, const std::filesystem::path
   std::ranges::move(PairwiseCases(), std::back_inserter(all));
   std::ranges::move(ScheduleFileCases(folder), std::back_inserter(all));
   // A sanitizer build takes a sample: each of its runs takes many times as long.
-  const size_t stride = std::string_view(CADMUS_SANITIZERS).empty() ? 1 : all.size() / 30;
+  const size_t stride = std::string_view(CADMUS_SANITIZERS).empty() ? 1 : all.size() / 24;
   for (size_t i = 0; i < all.size(); i += stride) add(all[i]);
   return cases;
 }
