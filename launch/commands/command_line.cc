@@ -7,6 +7,7 @@
 #include "kernels/base/error.h"
 #include "launch/commands/ckpt.h"
 #include "launch/commands/data.h"
+#include "launch/commands/data_inspect.h"
 #include "launch/commands/generate.h"
 #include "launch/commands/plan.h"
 #include "launch/commands/train.h"
@@ -73,14 +74,23 @@ void AddPlan(CLI::App& app, Chosen& chosen) {
   });
 }
 
+void AddTexts(CLI::App& verb, std::vector<std::string>& texts, std::string& text_field) {
+  verb.add_option("TEXT", texts,
+                  "Files and folders of text, plain or gzip: a document each, or one in each line "
+                  "where the name ends in .jsonl or .ndjson")
+      ->required();
+  verb.add_option("--text-field", text_field, "Field of a JSON line that holds the text")
+      ->capture_default_str();
+}
+
 void AddTokenizer(CLI::App& data, Chosen& chosen) {
   CLI::App* tokenizer = data.add_subcommand("tokenizer", "Train and try tokenizers");
   tokenizer->require_subcommand(1);
 
   auto train = std::make_shared<TokenizerTrainFlags>();
   CLI::App* verb =
-      tokenizer->add_subcommand("train", "Learn a byte-level BPE vocabulary from a folder of text");
-  verb->add_option("TEXT", train->text, "Folder or file of text")->required();
+      tokenizer->add_subcommand("train", "Learn a byte-level BPE vocabulary from text");
+  AddTexts(*verb, train->texts, train->text_field);
   verb->add_option("--vocab-size", train->vocab_size, "Tokens, the 256 bytes included")->required();
   verb->add_option("--out", train->out, "tokenizer.json to write")->required();
   verb->callback([train, &chosen] { chosen = [train] { return RunTokenizerTrain(*train); }; });
@@ -94,17 +104,57 @@ void AddTokenizer(CLI::App& data, Chosen& chosen) {
   verb->callback([code, &chosen] { chosen = [code] { return RunTokenizerDecode(*code); }; });
 }
 
+void AddDataInspection(CLI::App& data, Chosen& chosen) {
+  constexpr char kPath[] = "Prefix of a data set, or token files: a .bin, a pattern or a folder";
+  constexpr char kJson[] = "One JSON object on stdout";
+  auto stats = std::make_shared<DataStatsFlags>();
+  CLI::App* verb = data.add_subcommand("stats", "Count documents and tokens, and their lengths");
+  verb->add_option("PATH", stats->paths, kPath)->required();
+  verb->add_flag("--json", stats->json, kJson);
+  verb->callback([stats, &chosen] { chosen = [stats] { return RunDataStats(*stats); }; });
+
+  auto show = std::make_shared<DataShowFlags>();
+  verb = data.add_subcommand("show", "Show a document, or a window as training sees it");
+  verb->add_option("PATH", show->path, kPath)->required();
+  verb->add_option("--tokenizer", show->tokenizer, "tokenizer.json; without, token ids are shown");
+  CLI::Option* length = verb->add_option("--sequence-length", show->sequence_length,
+                                         "Tokens of a window: data.sequence_length of the run");
+  CLI::Option* window = verb->add_option("--window", show->window,
+                                         "Number of the window, in the order of the tokens");
+  CLI::Option* document = verb->add_option("--document", show->document, "Number of the document");
+  length->check(CLI::PositiveNumber);
+  window->check(CLI::NonNegativeNumber)->needs(length)->excludes(document);
+  document->check(CLI::NonNegativeNumber);
+  verb->add_flag("--json", show->json, kJson);
+  verb->callback([show, window, document, &chosen] {
+    if (window->count() + document->count() == 0) {
+      throw CLI::RequiredError("--document, or --window with --sequence-length,");
+    }
+    chosen = [show] { return RunDataShow(*show); };
+  });
+
+  auto verify = std::make_shared<DataVerifyFlags>();
+  verb = data.add_subcommand("verify", "Read everything and name every fault");
+  verb->add_option("PATH", verify->path, kPath)->required();
+  verb->add_option("--tokenizer", verify->tokenizer, "tokenizer.json that should have encoded it");
+  verb->add_flag("--json", verify->json, kJson);
+  verb->callback([verify, &chosen] { chosen = [verify] { return RunDataVerify(*verify); }; });
+}
+
 void AddData(CLI::App& app, Chosen& chosen) {
-  CLI::App* data = app.add_subcommand("data", "Build data sets and tokenizers");
+  CLI::App* data = app.add_subcommand("data", "Build and inspect data sets and tokenizers");
   data->require_subcommand(1);
   auto flags = std::make_shared<DataBuildFlags>();
-  CLI::App* verb = data->add_subcommand("build", "Encode a folder of text into a token data set");
-  verb->add_option("TEXT", flags->text, "Folder or file of text")->required();
+  CLI::App* verb = data->add_subcommand("build", "Encode text into a token data set");
+  AddTexts(*verb, flags->texts, flags->text_field);
+  verb->add_option("--threads", flags->num_threads, "That encode; default: one for each core")
+      ->check(CLI::Range(1, 1024));
   verb->add_option("--tokenizer", flags->tokenizer, "tokenizer.json")->required();
   verb->add_option("--out", flags->out,
                    "Prefix of the files to write: OUT.bin, OUT.idx, OUT.meta.json")
       ->required();
   verb->callback([flags, &chosen] { chosen = [flags] { return RunDataBuild(*flags); }; });
+  AddDataInspection(*data, chosen);
   AddTokenizer(*data, chosen);
 }
 

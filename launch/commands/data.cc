@@ -11,7 +11,10 @@
 
 #include "kernels/base/error.h"
 #include "kernels/base/log.h"
+#include "kernels/base/quantity.h"
+#include "launch/commands/progress.h"
 #include "runtime/data/build_dataset.h"
+#include "runtime/data/corpus_reader.h"
 #include "runtime/data/text_corpus.h"
 #include "runtime/text/tokenizer_json.h"
 #include "runtime/text/train_bpe.h"
@@ -26,8 +29,14 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
 void LogCorpus(const CorpusCounts& counts) {
   LogInfo(StrCat("read ", counts.num_documents, " documents, ", counts.text_bytes,
                  " bytes; skipped ", counts.skipped_binary, " binary and ", counts.skipped_empty,
-                 " empty files"));
+                 " empty"));
 }
+
+TextCorpus CorpusOf(const std::vector<std::string>& texts) {
+  return TextCorpus(std::vector<std::filesystem::path>(texts.begin(), texts.end()));
+}
+
+int NumCores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
 std::string ReadStdin() {
   return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
@@ -42,29 +51,40 @@ int RunDataBuild(const DataBuildFlags& flags) {
     throw Error(Kind::kData, StrCat(flags.tokenizer, " has no end-of-text token; add ", kEndOfText,
                                     " to its added tokens"));
   }
-  const TextCorpus corpus(flags.text);
+  const TextCorpus corpus = CorpusOf(flags.texts);
+  Progress progress("encoding", corpus.file_bytes());
   const BuildDatasetResult result = BuildDataset(
       corpus, {.prefix = flags.out,
                .encode = [&](std::string_view text,
                              std::vector<int32_t>& ids) { tokenizer.Encode(text, ids); },
                .tokenizer_hash = tokenizer.content_hash(),
                .vocab_size = tokenizer.vocab_size(),
-               .end_of_text_id = *tokenizer.end_of_text()});
+               .end_of_text_id = *tokenizer.end_of_text(),
+               .text_field = flags.text_field,
+               .num_threads = flags.num_threads > 0 ? flags.num_threads : NumCores(),
+               .on_progress =
+                   [&](const BuildProgress& at) {
+                     progress.Show(
+                         at.file_bytes,
+                         StrCat(CompactText(static_cast<double>(at.num_tokens)), " tokens"));
+                   }});
+  progress.Clear();
   LogCorpus(result.corpus);
+  const double seconds = SecondsSince(start);
+  const double megabytes = static_cast<double>(result.sidecar.source_bytes) / 1e6;
   LogInfo(StrCat("wrote ", result.sidecar.num_tokens, " tokens to ", flags.out,
-                 ".bin, .idx and .meta.json in ", SecondsSince(start), " s"));
+                 ".bin, .idx and .meta.json in ", FixedText(seconds, 1), " s, ",
+                 FixedText(megabytes / seconds, 1), " MB of text a second"));
   return 0;
 }
 
 int RunTokenizerTrain(const TokenizerTrainFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
-  const TextCorpus corpus(flags.text);
-  CorpusReader reader(corpus);
-  const Tokenizer tokenizer =
-      TrainBpe({.vocab_size = flags.vocab_size,
-                .num_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))},
-               [&] { return reader.Next(); });
-  LogCorpus(reader.counts());
+  const TextCorpus corpus = CorpusOf(flags.texts);
+  CorpusTexts texts(corpus, flags.text_field);
+  const Tokenizer tokenizer = TrainBpe({.vocab_size = flags.vocab_size, .num_threads = NumCores()},
+                                       [&] { return texts.Next(); });
+  LogCorpus(texts.counts());
   SaveTokenizer(tokenizer, flags.out);
   LogInfo(StrCat("wrote ", tokenizer.vocab_size(), " tokens to ", flags.out, " in ",
                  SecondsSince(start), " s"));

@@ -4,16 +4,22 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace cadmus {
 
 struct DataBuildFlags {
-  std::string text, tokenizer, out;
+  std::vector<std::string> texts;
+  std::string tokenizer, out;
+  std::string text_field = "text";
+  int num_threads = 0;  // 0: one for each core
 };
 int RunDataBuild(const DataBuildFlags& flags);
 
 struct TokenizerTrainFlags {
-  std::string text, out;
+  std::vector<std::string> texts;
+  std::string out;
+  std::string text_field = "text";
   int32_t vocab_size = 0;
 };
 int RunTokenizerTrain(const TokenizerTrainFlags& flags);

@@ -121,10 +121,10 @@ int64_t Restore(const RunConfig& config, const std::string& tokenizer_hash, cons
   LoadConfig(folder.config(), {}, stored);
   RequireSameRun(stored, config);
   if (info.tokenizer_hash != tokenizer_hash) {
-    throw Error(Kind::kData, StrCat(config.data().path(), " was made by another tokenizer than ",
-                                    latest->string(),
-                                    " was trained with; restore the data set, or give this run "
-                                    "another name"));
+    throw Error(Kind::kData,
+                StrCat("the data was made by another tokenizer than ", latest->string(),
+                       " was trained with; restore the data set, or give this run "
+                       "another name"));
   }
   try {
     LoadCheckpoint(*latest, job.StateEntries(), job.compute());
@@ -161,7 +161,7 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfPr
   const LlamaShape shape = MakeLlamaShape(config.model().llama());
   if (check_only) {
     if (is_first) {
-      LogInfo(StrCat("ok: ", NumParameters(shape), " parameters, ", data.tokens->num_tokens(),
+      LogInfo(StrCat("ok: ", NumParameters(shape), " parameters, ", NumTokens(data.training),
                      " tokens, ", bootstrap.size(), bootstrap.size() == 1 ? " rank" : " ranks"));
     }
     return 0;
@@ -214,7 +214,7 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfPr
                                  job.StateEntries(), *world, job.compute());
   observers.push_back(&checkpoints);
 
-  Loader loader(data.tokens, job.loader_options());
+  Loader loader(data.training, job.loader_options());
   Trainer trainer(
       job.step(), loader, observers, stop_requested,
       {.completed_steps = completed,

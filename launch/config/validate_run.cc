@@ -31,7 +31,7 @@ void ValidateNames(const RunConfig& config) {
           StrCat("name is \"", config.name(), "\"; use letters, digits, '-', '_' and '.'"));
   Require(config.has_model() && config.model().has_llama(),
           "model is missing; the family in this version is llama");
-  Require(!config.data().path().empty(),
+  Require(!config.data().path().empty() || config.data().source_size() > 0,
           "data.path is missing; build a data set with `cadmus data build`");
 }
 

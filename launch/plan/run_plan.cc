@@ -20,8 +20,10 @@ namespace {
 RunConfig WithVocabulary(RunConfig config) {
   LlamaConfig& llama = *config.mutable_model()->mutable_llama();
   if (llama.has_vocab_size()) return config;
-  if (config.data().has_path()) {
-    if (const auto sidecar = ReadSidecar(config.data().path())) {
+  // Where there are several sources, a run holds them all to one tokenizer.
+  const DataConfig& data = config.data();
+  if (data.has_path() || data.source_size() > 0) {
+    if (const auto sidecar = ReadSidecar(data.has_path() ? data.path() : data.source(0).path())) {
       llama.set_vocab_size(sidecar->vocab_size);
       return config;
     }

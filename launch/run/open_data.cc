@@ -1,55 +1,163 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/run/open_data.h"
 
+#include <optional>
+
 #include "kernels/base/file.h"
 #include "launch/config/run_config.pb.h"
 #include "runtime/data/data_sidecar.h"
-#include "runtime/data/window_sampler.h"
+#include "runtime/data/mixed_sampler.h"
+#include "runtime/data/open_token_data.h"
 #include "runtime/text/tokenizer_json.h"
 
 namespace cadmus {
+namespace {
+
+void CheckFields(const DataConfig& config) {
+  const auto require = [](bool holds, std::string_view text) {
+    if (!holds) throw Error(Kind::kConfig, text);
+  };
+  require(!config.path().empty() || config.source_size() > 0,
+          "data.path is missing; build a data set with `cadmus data build` and name it");
+  require(config.path().empty() || config.source_size() == 0,
+          "data.path and data.source are both set; keep one");
+  for (const DataSource& source : config.source()) {
+    require(!source.path().empty(), "a data.source has no path; name its data set");
+  }
+  require(
+      config.validation_fraction() >= 0 && config.validation_fraction() < 1,
+      StrCat("data.validation_fraction = ", config.validation_fraction(), " must lie in [0, 1)"));
+  require(config.validation_fraction() == 0 || config.validation_path().empty(),
+          "data.validation_fraction and data.validation_path are both set; keep one");
+}
+
+// What the data sets of a run have to agree on.
+class Agreement {
+ public:
+  explicit Agreement(const std::optional<Tokenizer>& tokenizer) : tokenizer_(tokenizer) {
+    if (tokenizer) tokenizer_hash_ = tokenizer->content_hash();
+  }
+
+  std::shared_ptr<const TokenData> Open(const std::string& path) {
+    const OpenedData opened = OpenTokenData(path);
+    if (opened.indexed) {
+      AddIndexed(*opened.indexed);
+    } else {
+      AddShards(*opened.shards);
+    }
+    return opened.tokens();
+  }
+
+  const std::string& tokenizer_hash() const { return tokenizer_hash_; }
+
+  // Fills in or checks the vocabulary of the model.
+  void Settle(LlamaConfig& llama) const {
+    if (!llama.has_vocab_size()) {
+      if (!without_vocabulary_.empty() || largest_.empty()) {
+        throw Error(Kind::kConfig,
+                    StrCat("model.llama.vocab_size is not set and ", without_vocabulary_,
+                           " has no .meta.json that says it; set it"));
+      }
+      llama.set_vocab_size(static_cast<int>(vocab_size_));
+    } else if (vocab_size_ > llama.vocab_size()) {
+      throw Error(Kind::kData, StrCat(largest_, " has a vocabulary of ", vocab_size_,
+                                      ", the model one of ", llama.vocab_size(),
+                                      "; leave model.llama.vocab_size out, or rebuild the data "
+                                      "set"));
+    }
+  }
+
+ private:
+  void AddIndexed(const IndexedDataset& data) {
+    const std::optional<DataSidecar> sidecar = ReadSidecar(data.prefix());
+    if (!sidecar) {
+      without_vocabulary_ = data.prefix();
+      return;
+    }
+    if (tokenizer_) {
+      CheckSidecar(data.prefix(), *sidecar,
+                   {.tokenizer_hash = tokenizer_->content_hash(),
+                    .vocab_size = tokenizer_->vocab_size(),
+                    .num_documents = data.num_documents(),
+                    .num_tokens = data.num_tokens()});
+    } else if (!tokenizer_hash_.empty() && tokenizer_hash_ != sidecar->tokenizer_hash) {
+      throw Error(Kind::kData, StrCat(data.prefix(), " and ", hash_of_,
+                                      " were encoded by different tokenizers; build one of them "
+                                      "again with `cadmus data build`"));
+    }
+    tokenizer_hash_ = sidecar->tokenizer_hash;
+    hash_of_ = data.prefix();
+    AddVocabulary(data.prefix(), sidecar->vocab_size);
+  }
+
+  void AddShards(const TokenShards& shards) {
+    if (tokenizer_ && !HasSeparator(*tokenizer_, shards.separator())) {
+      throw Error(
+          Kind::kData,
+          StrCat(shards.name(), ": its documents are separated by token ", shards.separator(),
+                 ", which separates nothing in the tokenizer of ", tokenizer_->vocab_size(),
+                 " entries that data.tokenizer names; name the one of GPT-2 (u16 files) or "
+                 "Llama 3 (u32 files)"));
+    }
+    AddVocabulary(shards.name(), shards.vocab_size());
+  }
+
+  static bool HasSeparator(const Tokenizer& tokenizer, int32_t separator) {
+    return tokenizer.end_of_text() == separator ||
+           tokenizer.SpecialId("<|begin_of_text|>") == separator;
+  }
+
+  void AddVocabulary(const std::string& name, int64_t vocab_size) {
+    if (vocab_size <= vocab_size_) return;
+    vocab_size_ = vocab_size;
+    largest_ = name;
+  }
+
+  const std::optional<Tokenizer>& tokenizer_;
+  std::string tokenizer_hash_;
+  std::string hash_of_;             // the data set that tokenizer_hash_ is of
+  std::string without_vocabulary_;  // a data set that does not say its own
+  std::string largest_;             // the data set that vocab_size_ is of
+  int64_t vocab_size_ = 0;
+};
+
+}  // namespace
 
 void TrainingData::KeepTokenizer(const std::filesystem::path& destination) const {
   if (!tokenizer.empty()) ReplaceFile(destination, ReadFile(tokenizer, Kind::kData), Kind::kData);
 }
 
 TrainingData OpenTrainingData(RunConfig& config) {
-  const std::string& prefix = config.data().path();
-  if (prefix.empty()) {
-    throw Error(Kind::kConfig,
-                "data.path is missing; build a data set with `cadmus data build` and name it");
+  const DataConfig& fields = config.data();
+  CheckFields(fields);
+  TrainingData data;
+  std::optional<Tokenizer> tokenizer;
+  if (!fields.tokenizer().empty()) {
+    data.tokenizer = fields.tokenizer();
+    tokenizer = LoadTokenizer(data.tokenizer);
   }
-  TrainingData data = {.tokens = std::make_shared<IndexedDataset>(prefix)};
-  if (config.data().sequence_length() > 0) {  // ValidateRun speaks of the rest
-    WindowSampler(*data.tokens, {.sequence_length = config.data().sequence_length()});
+  Agreement agreement(tokenizer);
+  if (!fields.path().empty()) data.training.push_back(WholeOf(agreement.Open(fields.path())));
+  for (const DataSource& source : fields.source()) {
+    data.training.push_back(WholeOf(agreement.Open(source.path()), source.weight()));
   }
-  const std::optional<DataSidecar> sidecar = ReadSidecar(prefix);
-  if (sidecar) data.tokenizer_hash = sidecar->tokenizer_hash;
-  if (config.data().has_tokenizer()) {
-    data.tokenizer = config.data().tokenizer();
-    const Tokenizer tokenizer = LoadTokenizer(data.tokenizer);
-    data.tokenizer_hash = tokenizer.content_hash();
-    if (sidecar) {
-      CheckSidecar(prefix, *sidecar,
-                   {.tokenizer_hash = tokenizer.content_hash(),
-                    .vocab_size = tokenizer.vocab_size(),
-                    .num_documents = data.tokens->num_documents(),
-                    .num_tokens = data.tokens->num_tokens()});
+  if (!fields.validation_path().empty()) {
+    data.validation.push_back(WholeOf(agreement.Open(fields.validation_path())));
+  }
+  if (fields.validation_fraction() > 0) {
+    for (DataPart& part : data.training) {
+      const DataSplit split = SplitOff(part, fields.validation_fraction());
+      part = split.training;
+      data.validation.push_back(split.validation);
     }
   }
-
-  LlamaConfig& llama = *config.mutable_model()->mutable_llama();
-  if (!llama.has_vocab_size()) {
-    if (!sidecar) {
-      throw Error(Kind::kConfig, StrCat("model.llama.vocab_size is not set and ", prefix,
-                                        " has no .meta.json that says it; set it"));
+  if (fields.sequence_length() > 0) {  // ValidateRun speaks of the rest
+    for (const DataMix& mix : {data.training, data.validation}) {
+      if (!mix.empty()) MixedSampler(mix, {.sequence_length = fields.sequence_length()});
     }
-    llama.set_vocab_size(sidecar->vocab_size);
-  } else if (sidecar && sidecar->vocab_size > llama.vocab_size()) {
-    throw Error(Kind::kData, StrCat(prefix, " has a vocabulary of ", sidecar->vocab_size,
-                                    ", the model one of ", llama.vocab_size(),
-                                    "; leave model.llama.vocab_size out, or rebuild the data set"));
   }
+  data.tokenizer_hash = agreement.tokenizer_hash();
+  agreement.Settle(*config.mutable_model()->mutable_llama());
   return data;
 }
 

@@ -17,6 +17,11 @@ RunConfig Essence(const RunConfig& config) {
   *essence.mutable_optimizer() = config.optimizer();
   essence.mutable_data()->set_sequence_length(config.data().sequence_length());
   essence.mutable_data()->set_mask_across_documents(config.data().mask_across_documents());
+  // Data sets may have moved, their shares may not have changed.
+  for (const DataSource& source : config.data().source()) {
+    essence.mutable_data()->add_source()->set_weight(source.weight());
+  }
+  essence.mutable_data()->set_validation_fraction(config.data().validation_fraction());
   essence.mutable_train()->set_global_batch_size(config.train().global_batch_size());
   essence.mutable_train()->set_seed(config.train().seed());
   return essence;

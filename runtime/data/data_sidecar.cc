@@ -24,6 +24,8 @@ void WriteSidecar(const std::string& prefix, const DataSidecar& sidecar) {
   json["num_documents"] = sidecar.num_documents;
   json["num_tokens"] = sidecar.num_tokens;
   json["source_bytes"] = sidecar.source_bytes;
+  if (sidecar.tokens_crc) json["bin_crc32c"] = *sidecar.tokens_crc;
+  if (sidecar.index_crc) json["idx_crc32c"] = *sidecar.index_crc;
   // A path need not be UTF-8: what is not is replaced, never refused.
   const std::string text =
       json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -43,6 +45,8 @@ std::optional<DataSidecar> ReadSidecar(const std::string& prefix) {
     json.at("num_documents").get_to(sidecar.num_documents);
     json.at("num_tokens").get_to(sidecar.num_tokens);
     json.at("source_bytes").get_to(sidecar.source_bytes);
+    if (json.contains("bin_crc32c")) sidecar.tokens_crc = json["bin_crc32c"].get<uint32_t>();
+    if (json.contains("idx_crc32c")) sidecar.index_crc = json["idx_crc32c"].get<uint32_t>();
     return sidecar;
   } catch (const nlohmann::json::exception& error) {
     throw Error(Kind::kData, StrCat(path, ": broken sidecar, ", error.what(), kRemedy));

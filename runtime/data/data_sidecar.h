@@ -14,10 +14,12 @@ struct DataSidecar {
   std::string tokenizer_hash;  // content_hash of the Tokenizer
   int64_t vocab_size = 0;
   int32_t end_of_text_id = 0;  // ends every document
-  std::string source;          // for people: the folder that was read
+  std::string source;          // for people: what was read
   int64_t num_documents = 0;
   int64_t num_tokens = 0;
   int64_t source_bytes = 0;
+  // CRC32C of prefix.bin and prefix.idx; none in data sets of earlier versions.
+  std::optional<uint32_t> tokens_crc, index_crc;
 
   friend bool operator==(const DataSidecar&, const DataSidecar&) = default;
 };

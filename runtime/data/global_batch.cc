@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/base/error.h"
+
 namespace cadmus {
 namespace {
 
@@ -47,13 +49,12 @@ StepBatch AllocateBatch(const LoaderOptions& options) {
   return batch;
 }
 
-GlobalBatch::GlobalBatch(std::shared_ptr<const IndexedDataset> data, const LoaderOptions& options)
-    : data_(std::move(data)),
-      options_(options),
-      sampler_(*data_, {.seed = options.seed,
-                        .sequence_length = options.sequence_length,
-                        .vocab_size = options.vocab_size,
-                        .mask_across_documents = options.mask_across_documents}) {
+GlobalBatch::GlobalBatch(DataMix mix, const LoaderOptions& options)
+    : options_(options),
+      sampler_(std::move(mix), {.seed = options.seed,
+                                .sequence_length = options.sequence_length,
+                                .vocab_size = options.vocab_size,
+                                .mask_across_documents = options.mask_across_documents}) {
   CheckSizes(options);
 }
 
@@ -65,7 +66,7 @@ void GlobalBatch::Fill(int64_t step, StepBatch& batch) const {
     batch.supervised_tokens += sampler_.SupervisedTokens(first + i);
   }
   if (batch.supervised_tokens == 0) {
-    throw Error(Kind::kData, StrCat(data_->prefix(), ": no sample of step ", step,
+    throw Error(Kind::kData, StrCat(sampler_.name(), ": no sample of step ", step,
                                     " has a token to predict, its documents have one token each; "
                                     "join short documents or unset mask_across_documents"));
   }

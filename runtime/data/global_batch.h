@@ -5,10 +5,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
-#include "runtime/data/indexed_dataset.h"
-#include "runtime/data/window_sampler.h"
+#include "runtime/data/mixed_sampler.h"
 
 namespace cadmus {
 
@@ -38,18 +38,19 @@ struct StepBatch {
   std::vector<MicroBatch> micro_batches;
 };
 
-// A batch of the sizes that a rank reads per step, all zero. Throws kConfig, naming the nearest valid
-// sizes, unless dp_count * B divides G.
+// A batch of the sizes that a rank reads per step, all zero. Throws kConfig, naming the nearest
+// valid sizes, unless dp_count * B divides G.
 StepBatch AllocateBatch(const LoaderOptions& options);
 
 class GlobalBatch {
  public:
-  // `data` is shared by all that read it: the loaders of the ranks of one process, an evaluation.
-  // Throws as AllocateBatch and WindowSampler do.
-  GlobalBatch(std::shared_ptr<const IndexedDataset> data, const LoaderOptions& options);
+  // Throws as AllocateBatch and MixedSampler do.
+  GlobalBatch(DataMix mix, const LoaderOptions& options);
+  GlobalBatch(std::shared_ptr<const TokenData> data, const LoaderOptions& options)
+      : GlobalBatch(DataMix{WholeOf(std::move(data))}, options) {}
 
   const LoaderOptions& options() const { return options_; }
-  int64_t windows_per_epoch() const { return sampler_.windows_per_epoch(); }
+  const MixedSampler& sampler() const { return sampler_; }
 
   // A batch of the right size for Fill.
   StepBatch Allocate() const { return AllocateBatch(options_); }
@@ -60,9 +61,8 @@ class GlobalBatch {
   void Fill(int64_t step, StepBatch& batch) const;
 
  private:
-  std::shared_ptr<const IndexedDataset> data_;
   LoaderOptions options_;
-  WindowSampler sampler_;
+  MixedSampler sampler_;
 };
 
 }  // namespace cadmus

@@ -3,16 +3,17 @@
 // through memory maps, as one row of tokens in which documents follow each other.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "kernels/base/file.h"
+#include "runtime/data/token_data.h"
 
 namespace cadmus {
 
-// Immutable after construction; any number of threads may read.
-class IndexedDataset {
+class IndexedDataset : public TokenData {
  public:
   // Maps both files and checks the whole index. Throws kData, naming the file and the remedy, when
   // one is missing, foreign, truncated, contradicts itself or the other, or holds no token.
@@ -20,7 +21,8 @@ class IndexedDataset {
 
   const std::string& prefix() const { return prefix_; }
   int64_t num_documents() const { return num_documents_; }
-  int64_t num_tokens() const { return num_tokens_; }
+  const std::string& name() const override { return prefix_; }
+  int64_t num_tokens() const override { return num_tokens_; }
 
   // The first token of `document`, which lies in [0, num_documents]; of the last, num_tokens.
   int64_t DocumentBegin(int64_t document) const;
@@ -30,8 +32,10 @@ class IndexedDataset {
   // The document that holds `token`, by binary search.
   int64_t DocumentOf(int64_t token) const;
 
-  // Writes tokens [begin, begin + count) to `out`. Throws kData if one does not fit in an int32.
-  void Read(int64_t begin, int64_t count, int32_t* out) const;
+  int64_t NextDocumentBegin(int64_t token, int64_t limit) const override {
+    return std::min(limit, DocumentBegin(DocumentOf(token) + 1));
+  }
+  void Read(int64_t begin, int64_t count, int32_t* out) const override;
 
  private:
   [[noreturn]] void ThrowBroken(const MappedFile& file, std::string_view what) const;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <system_error>
 
+#include "kernels/base/checksum.h"
 #include "runtime/data/data_sidecar.h"
 #include "runtime/data/index_layout.h"
 
@@ -30,13 +31,7 @@ IndexedDatasetWriter::IndexedDatasetWriter(const std::string& prefix, int64_t vo
   buffer_.reserve(kBufferBytes + sizeof(int64_t));
 }
 
-void IndexedDatasetWriter::AddDocument(std::span<const int32_t> tokens) {
-  if (tokens.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
-    throw Error(Kind::kData,
-                StrCat(index_path_.string(), ": document ", num_documents(), " has ", tokens.size(),
-                       " tokens, the format holds 2147483647; split "
-                       "the document"));
-  }
+void IndexedDatasetWriter::Append(std::span<const int32_t> tokens) {
   for (int32_t token : tokens) {
     if (token < 0 || token >= vocab_size_) {
       throw Error(Kind::kData, StrCat(index_path_.string(), ": token ", token, " of document ",
@@ -48,23 +43,42 @@ void IndexedDatasetWriter::AddDocument(std::span<const int32_t> tokens) {
     } else {
       AppendBytes(buffer_, token);
     }
-    if (buffer_.size() >= kBufferBytes) {
-      tokens_file_.Append(buffer_);
-      buffer_.clear();
-    }
+    if (buffer_.size() >= kBufferBytes) FlushTokens();
   }
-  lengths_.push_back(static_cast<int32_t>(tokens.size()));
-  num_tokens_ += static_cast<int64_t>(tokens.size());
+  document_tokens_ += static_cast<int64_t>(tokens.size());
+}
+
+void IndexedDatasetWriter::EndDocument() {
+  if (document_tokens_ > std::numeric_limits<int32_t>::max()) {
+    throw Error(Kind::kData, StrCat(index_path_.string(), ": document ", num_documents(), " has ",
+                                    document_tokens_,
+                                    " tokens, the format holds 2147483647; split the document"));
+  }
+  lengths_.push_back(static_cast<int32_t>(document_tokens_));
+  num_tokens_ += document_tokens_;
+  document_tokens_ = 0;
+}
+
+void IndexedDatasetWriter::FlushTokens() {
+  tokens_file_.Append(buffer_);
+  tokens_crc_ = Crc32c(buffer_, tokens_crc_);
+  buffer_.clear();
+}
+
+void IndexedDatasetWriter::FlushIndex() {
+  index_file_.Append(buffer_);
+  index_crc_ = Crc32c(buffer_, index_crc_);
+  buffer_.clear();
 }
 
 void IndexedDatasetWriter::Commit() {
+  CADMUS_CHECK(document_tokens_ == 0, "the last document has not ended");
   if (num_tokens_ == 0) {
     throw Error(Kind::kData, StrCat(index_path_.string(),
                                     ": no token to write, the data set would "
                                     "be empty; check the source text"));
   }
-  tokens_file_.Append(buffer_);
-  buffer_.clear();
+  FlushTokens();
   WriteIndex();
   // An old index or sidecar must never describe new tokens: a crash between the renames leaves
   // none.
@@ -78,15 +92,13 @@ void IndexedDatasetWriter::Commit() {
 template <class T>
 void IndexedDatasetWriter::AppendToIndex(const T& value) {
   AppendBytes(buffer_, value);
-  if (buffer_.size() >= kBufferBytes) {
-    index_file_.Append(buffer_);
-    buffer_.clear();
-  }
+  if (buffer_.size() >= kBufferBytes) FlushIndex();
 }
 
 void IndexedDatasetWriter::WriteIndex() {
   using namespace index_layout;  // NOLINT: the names of the format
-  index_file_.Append(kMagic);
+  const auto magic = std::as_bytes(std::span(kMagic.data(), kMagic.size()));
+  buffer_.insert(buffer_.end(), magic.begin(), magic.end());
   AppendToIndex(kVersion);
   AppendToIndex(static_cast<uint8_t>(two_bytes_ ? kU16 : kI32));
   AppendToIndex(static_cast<uint64_t>(lengths_.size()));
@@ -98,8 +110,7 @@ void IndexedDatasetWriter::WriteIndex() {
     pointer += length * int64_t{two_bytes_ ? 2 : 4};
   }
   for (size_t i = 0; i <= lengths_.size(); ++i) AppendToIndex(static_cast<int64_t>(i));
-  index_file_.Append(buffer_);
-  buffer_.clear();
+  FlushIndex();
 }
 
 }  // namespace cadmus

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "kernels/base/error.h"
 #include "kernels/base/log.h"
 
 namespace cadmus {
@@ -14,8 +15,8 @@ constexpr std::chrono::minutes kReadLimit{10};
 
 }  // namespace
 
-Loader::Loader(std::shared_ptr<const IndexedDataset> data, const LoaderOptions& options)
-    : source_(std::move(data), options),
+Loader::Loader(DataMix mix, const LoaderOptions& options)
+    : source_(std::move(mix), options),
       current_(source_.Allocate()),
       ahead_(source_.Allocate()),
       reader_([this, label = RankLabel()] {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "runtime/data/global_batch.h"
 
@@ -17,7 +18,9 @@ namespace cadmus {
 class Loader {
  public:
   // Takes the buffers of two batches; later calls allocate nothing. Throws as GlobalBatch does.
-  Loader(std::shared_ptr<const IndexedDataset> data, const LoaderOptions& options);
+  Loader(DataMix mix, const LoaderOptions& options);
+  Loader(std::shared_ptr<const TokenData> data, const LoaderOptions& options)
+      : Loader(DataMix{WholeOf(std::move(data))}, options) {}
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;

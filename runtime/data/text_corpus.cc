@@ -2,12 +2,10 @@
 #include "runtime/data/text_corpus.h"
 
 #include <algorithm>
-#include <string>
 #include <system_error>
 #include <utility>
 
 #include "kernels/base/error.h"
-#include "runtime/data/text_file.h"
 
 namespace cadmus {
 namespace {
@@ -37,39 +35,37 @@ std::vector<fs::path> WalkFolder(const fs::path& root) {
 
 }  // namespace
 
-TextCorpus::TextCorpus(fs::path root) : root_(std::move(root)) {
-  std::error_code ignored;
-  if (!fs::exists(root_, ignored)) {
-    throw Error(Kind::kData, StrCat(root_.string(),
-                                    ": no such file or folder; give a folder of "
-                                    "text files"));
-  }
-  files_ = fs::is_directory(root_) ? WalkFolder(root_) : std::vector{root_};
-  if (files_.empty()) {
-    throw Error(Kind::kData,
-                StrCat(root_.string(), ": no file inside; give a folder of text files"));
+TextCorpus::TextCorpus(std::vector<fs::path> roots) : roots_(std::move(roots)) {
+  for (const fs::path& root : roots_) {
+    std::error_code error;
+    if (!fs::exists(root, error)) {
+      throw Error(Kind::kData, StrCat(root.string(),
+                                      ": no such file or folder; give a folder of "
+                                      "text files"));
+    }
+    const std::vector<fs::path> files =
+        fs::is_directory(root) ? WalkFolder(root) : std::vector{root};
+    if (files.empty()) {
+      throw Error(Kind::kData,
+                  StrCat(root.string(), ": no file inside; give a folder of text files"));
+    }
+    for (const fs::path& file : files) {
+      const auto size = fs::file_size(file, error);
+      if (!error) file_bytes_ += static_cast<int64_t>(size);
+    }
+    files_.insert(files_.end(), files.begin(), files.end());
   }
 }
 
-std::optional<std::string> CorpusReader::Next() {
-  std::string text;
-  while (next_file_ < corpus_.files().size()) {
-    if (!ReadTextFile(corpus_.files()[next_file_++], text)) {
-      ++counts_.skipped_binary;
-    } else if (text.empty()) {
-      ++counts_.skipped_empty;
-    } else {
-      ++counts_.num_documents;
-      counts_.text_bytes += static_cast<int64_t>(text.size());
-      return text;
-    }
-  }
-  if (counts_.num_documents == 0) {
-    throw Error(Kind::kData, StrCat(corpus_.root().string(), ": no text, ", counts_.skipped_binary,
-                                    " binary and ", counts_.skipped_empty,
-                                    " empty files; give a folder of text files"));
-  }
-  return std::nullopt;
+std::string TextCorpus::name() const {
+  std::string name;
+  for (const fs::path& root : roots_) name += StrCat(name.empty() ? "" : ", ", root.string());
+  return name;
+}
+
+bool HoldsJsonLines(const fs::path& file) {
+  const std::string extension = (file.extension() == ".gz" ? file.stem() : file).extension();
+  return extension == ".jsonl" || extension == ".ndjson";
 }
 
 }  // namespace cadmus

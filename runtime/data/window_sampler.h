@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "runtime/data/indexed_dataset.h"
+#include "runtime/data/token_data.h"
 
 namespace cadmus {
 
@@ -16,6 +16,9 @@ struct WindowOptions {
   // True: positions and document ids restart at documents and no token predicts the beginning of
   // the next document. False: a window is one document without masks.
   bool mask_across_documents = true;
+  // The tokens that windows are cut from: of all of the data set by default.
+  int64_t first_token = 0;
+  int64_t num_tokens = -1;
 };
 
 // One sample, as four arrays of S entries each.
@@ -28,14 +31,14 @@ struct SampleRow {
 
 class WindowSampler {
  public:
-  // `data` must outlive the sampler. Throws kConfig if S < 1, kData if the data set has fewer than
-  // S+1 tokens.
-  WindowSampler(const IndexedDataset& data, const WindowOptions& options);
+  // `data` must outlive the sampler. Throws kConfig if S < 1, kData if it has fewer than S+1
+  // tokens.
+  WindowSampler(const TokenData& data, const WindowOptions& options);
 
   // floor((tokens - 1) / S); windows share no label.
   int64_t windows_per_epoch() const { return windows_per_epoch_; }
 
-  // The first token of global sample g >= 0: S times item g mod windows of epoch floor(g /
+  // The first token of sample g >= 0: first_token and S times item g mod windows of epoch floor(g /
   // windows).
   int64_t WindowBegin(int64_t g) const;
 
@@ -43,12 +46,15 @@ class WindowSampler {
   int64_t SupervisedTokens(int64_t g) const;
 
   // Throws kData if a token lies outside the vocabulary.
-  void Fill(int64_t g, const SampleRow& row) const;
+  void Fill(int64_t g, const SampleRow& row) const { FillFrom(WindowBegin(g), row); }
+
+  // The window that begins at token `begin`, which S more follow.
+  void FillFrom(int64_t begin, const SampleRow& row) const;
 
  private:
   void CheckToken(int32_t token, int64_t at) const;
 
-  const IndexedDataset& data_;
+  const TokenData& data_;
   WindowOptions options_;
   int64_t windows_per_epoch_;
 };

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernels/base/file.h"
 #include "tests/launch/commands/run_fixture.h"
 
 namespace cadmus {
@@ -69,6 +70,23 @@ TEST_F(DataFaults, BuildingFromAnEmptyFolderIsRefused) {
   EXPECT_EQ(result.exit_code, 3) << result.err;
   EXPECT_THAT(result.err, HasSubstr("nothing"));
   EXPECT_FALSE(std::filesystem::exists(path("none.idx")));
+}
+
+TEST_F(DataFaults, BrokenJsonLineIsNamed) {
+  std::ofstream(path("books.jsonl")) << "{\"text\": \"the fox\"}\n{\"text\": \"the do\n";
+  const auto build = [&](const std::string& field) {
+    return Cadmus({"data", "build", path("text"), path("books.jsonl"), "--text-field", field,
+                   "--tokenizer", path("tokenizer.json"), "--out", path("tokens")});
+  };
+  const std::string old_tokens = ReadFile(path("tokens.bin"), Kind::kData);
+  CommandResult result = build("text");
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("books.jsonl:2: broken JSON"));
+  result = build("body");
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_THAT(result.err,
+              HasSubstr("books.jsonl:1: no field \"body\"; name the field of the text"));
+  EXPECT_EQ(ReadFile(path("tokens.bin"), Kind::kData), old_tokens) << "the old set stays";
 }
 
 TEST_F(DataFaults, TokenizerOfAnotherDataSetIsNamed) {

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "kernels/base/checksum.h"
 #include "runtime/data/indexed_dataset.h"
 #include "tests/runtime/data/token_files.h"
 
@@ -79,6 +80,65 @@ TEST(BuildDataset, NamesAFolderThatCannotBeMade) {
   WriteText(folder / "text", "hi");
   ExpectError(Kind::kData, HasSubstr(folder / "text/set"),
               [&] { BuildDataset(TextCorpus(folder / "text"), ByBytes(folder / "text/set")); });
+}
+
+TEST(BuildDataset, WritesTheSameBytesForAnyNumberOfThreads) {
+  TemporaryFolder folder;
+  std::string lines, text;
+  for (int i = 0; i < 30'000; ++i) {
+    lines += StrCat("{\"id\": ", i, ", \"body\": \"", std::string(static_cast<size_t>(i % 90), 'a'),
+                    " and ", i * i, "\"}\n");
+    text += StrCat("line ", i, " of a document of several parts, ", i * 7919, "\n");
+  }
+  WriteText(folder / "text/lines.jsonl", lines);
+  WriteText(folder / "text/long", text);
+  for (int i = 0; i < 50; ++i) WriteText(folder / StrCat("text/small/", i), StrCat("small ", i));
+  std::vector<std::string> files;
+  for (int num_threads : {1, 2, 7}) {
+    const std::string prefix = folder / StrCat("set-", num_threads);
+    BuildDatasetOptions options = ByBytes(prefix);
+    options.text_field = "body";
+    options.num_threads = num_threads;
+    int64_t progress = 0;
+    options.on_progress = [&](const BuildProgress& at) {
+      EXPECT_GE(at.file_bytes, progress);
+      progress = at.file_bytes;
+    };
+    const TextCorpus corpus(folder / "text");
+    const BuildDatasetResult result = BuildDataset(corpus, options);
+    EXPECT_EQ(result.sidecar.num_documents, 30'000 + 1 + 50);
+    EXPECT_EQ(result.sidecar.num_tokens, result.sidecar.source_bytes + 30'051);
+    EXPECT_EQ(progress, corpus.file_bytes());
+    files.push_back(ReadFile(prefix + ".bin", Kind::kData) +
+                    ReadFile(prefix + ".idx", Kind::kData) +
+                    ReadFile(prefix + ".meta.json", Kind::kData));
+  }
+  EXPECT_TRUE(files[0] == files[1]);
+  EXPECT_TRUE(files[0] == files[2]);
+}
+
+TEST(BuildDataset, TheSidecarHasTheChecksumsOfTheFiles) {
+  TemporaryFolder folder;
+  WriteText(folder / "text/a", std::string(2'000'000, 'x'));
+  const DataSidecar sidecar =
+      BuildDataset(TextCorpus(folder / "text"), ByBytes(folder / "set")).sidecar;
+  const auto crc = [&](const std::string& name) {
+    return Crc32c(MappedFile(folder / name, Kind::kData).bytes());
+  };
+  EXPECT_EQ(sidecar.tokens_crc, crc("set.bin"));
+  EXPECT_EQ(sidecar.index_crc, crc("set.idx"));
+  EXPECT_EQ(ReadSidecar(folder / "set"), sidecar);
+}
+
+TEST(BuildDataset, ABrokenLineLeavesTheOldSet) {
+  TemporaryFolder folder;
+  WriteText(folder / "text/a.jsonl", "{\"text\": \"old\"}\n");
+  BuildDataset(TextCorpus(folder / "text"), ByBytes(folder / "out/set"));
+  WriteText(folder / "text/a.jsonl", "{\"text\": \"new\"}\n{\"text\": \"ne\n");
+  ExpectError(Kind::kData, HasSubstr("a.jsonl:2: broken JSON"),
+              [&] { BuildDataset(TextCorpus(folder / "text"), ByBytes(folder / "out/set")); });
+  EXPECT_THAT(AllTokens(folder / "out/set"), ElementsAre('o', 'l', 'd', 256));
+  EXPECT_EQ(CountFiles(folder / "out"), 3);
 }
 
 struct Unmount {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "runtime/data/indexed_dataset.h"
 #include "tests/runtime/data/token_files.h"
 
 namespace cadmus {
@@ -106,7 +107,7 @@ TEST_F(LoaderTest, RanksTogetherTrainOnTheGlobalBatchInEveryLayout) {
 
 TEST_F(LoaderTest, AnEpochSpreadOverStepsVisitsEveryWindowOnce) {
   Loader loader(data_, Options(1, 1));
-  const int64_t windows = loader.global_batch().windows_per_epoch();
+  const int64_t windows = loader.global_batch().sampler().source(0).windows_per_epoch();
   std::set<int32_t> first_tokens;
   for (int64_t i = 0; i < windows; ++i) {
     first_tokens.insert(loader.Next().micro_batches[0].tokens_BS[0]);
@@ -171,7 +172,7 @@ TEST_F(LoaderTest, CarriesTheReadersErrorToNextAndGoesOnElsewhere) {
   LoaderOptions options = Options(1, 1);
   options.vocab_size = 205;  // the last token of the set, 205, is outside
   Loader loader(data_, options);
-  const int64_t windows = loader.global_batch().windows_per_epoch();
+  const int64_t windows = loader.global_batch().sampler().source(0).windows_per_epoch();
   int failures = 0;
   for (int64_t step = 0; step < windows; ++step) {
     loader.Seek(step);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "runtime/data/indexed_dataset.h"
 #include "tests/runtime/data/token_files.h"
 
 namespace cadmus {

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 #include "collectives/local/local_world.h"
 #include "kernels/base/error.h"
+#include "runtime/data/indexed_dataset.h"
 #include "runtime/data/loader.h"
 #include "tests/launch/run/training_fixture.h"
 
