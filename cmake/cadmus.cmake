@@ -14,6 +14,14 @@ if(CADMUS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 find_package(Threads REQUIRED)
+# Inside our binaries and unseen from outside: libsentencepiece.so exports another version of protobuf, and the two must
+# not meet.
+set(Protobuf_USE_STATIC_LIBS ON)
+foreach(library Protobuf_LIBRARY Protobuf_LIBRARY_RELEASE Protobuf_LIBRARY_DEBUG)
+  if("${${library}}" MATCHES "[.]so$")  # found by an earlier version of this file
+    unset(${library} CACHE)
+  endif()
+endforeach()
 find_package(Protobuf REQUIRED)
 
 # The compile options that every target of ours shares.
@@ -26,6 +34,7 @@ target_compile_options(cadmus_options INTERFACE
   # One rounding per operation on every machine: results do not depend on what a compiler fuses.
   -ffp-contract=off)
 target_link_libraries(cadmus_options INTERFACE Threads::Threads)
+target_link_options(cadmus_options INTERFACE LINKER:--exclude-libs,libprotobuf.a)
 
 # cadmus_library(kernels_base SOURCES a.cc b.cc LINK other_target PRIVATE_LINK vendor)
 # One target per folder; LINK is the folder's include permission made visible to the linker.

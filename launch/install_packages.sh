@@ -8,7 +8,7 @@ packages=(g++ cmake ninja-build ccache pkg-config ca-certificates
   libopenmpi-dev openmpi-bin protobuf-compiler libprotobuf-dev
   libdnnl-dev libopenblas-pthread-dev
   libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev
-  libisal-dev libxxhash-dev libpcre2-dev zlib1g-dev)
+  libisal-dev libxxhash-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev zlib1g-dev)
 for group in "$@"; do
   case $group in
     tests) packages+=(libgtest-dev libgmock-dev librapidcheck-dev) ;;

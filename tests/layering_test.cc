@@ -103,7 +103,8 @@ const std::vector<VendorRule>& VendorRules() {
       {.headers = {"*.pb.h", "google/protobuf/"},
        .any_source_file = true,
        .never = {"kernels/", "collectives/"}},
-      {.headers = {"CLI/", "nlohmann/", "simdjson", "pcre2", "isa-l", "xxhash", "zlib"},
+      {.headers = {"CLI/", "nlohmann/", "simdjson", "pcre2", "utf8proc", "sentencepiece", "isa-l",
+                   "xxhash", "zlib"},
        .any_source_file = true},
   };
   return rules;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <memory>
 #include <thread>
 
 #include "kernels/base/error.h"
@@ -16,6 +17,7 @@
 #include "runtime/data/build_dataset.h"
 #include "runtime/data/corpus_reader.h"
 #include "runtime/data/text_corpus.h"
+#include "runtime/text/load_tokenizer.h"
 #include "runtime/text/tokenizer_json.h"
 #include "runtime/text/train_bpe.h"
 
@@ -46,8 +48,8 @@ std::string ReadStdin() {
 
 int RunDataBuild(const DataBuildFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
-  const Tokenizer tokenizer = LoadTokenizer(flags.tokenizer);
-  if (!tokenizer.end_of_text()) {
+  const std::unique_ptr<const Tokenizer> tokenizer = LoadTokenizer(flags.tokenizer);
+  if (!tokenizer->end_of_text()) {
     throw Error(Kind::kData, StrCat(flags.tokenizer, " has no end-of-text token; add ", kEndOfText,
                                     " to its added tokens"));
   }
@@ -56,10 +58,10 @@ int RunDataBuild(const DataBuildFlags& flags) {
   const BuildDatasetResult result = BuildDataset(
       corpus, {.prefix = flags.out,
                .encode = [&](std::string_view text,
-                             std::vector<int32_t>& ids) { tokenizer.Encode(text, ids); },
-               .tokenizer_hash = tokenizer.content_hash(),
-               .vocab_size = tokenizer.vocab_size(),
-               .end_of_text_id = *tokenizer.end_of_text(),
+                             std::vector<int32_t>& ids) { tokenizer->Encode(text, ids); },
+               .tokenizer_hash = tokenizer->content_hash(),
+               .vocab_size = tokenizer->vocab_size(),
+               .end_of_text_id = *tokenizer->end_of_text(),
                .text_field = flags.text_field,
                .num_threads = flags.num_threads > 0 ? flags.num_threads : NumCores(),
                .on_progress =
@@ -82,25 +84,25 @@ int RunTokenizerTrain(const TokenizerTrainFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
   const TextCorpus corpus = CorpusOf(flags.texts);
   CorpusTexts texts(corpus, flags.text_field);
-  const Tokenizer tokenizer = TrainBpe({.vocab_size = flags.vocab_size, .num_threads = NumCores()},
-                                       [&] { return texts.Next(); });
+  const BpeTokenizer tokenizer = TrainBpe(
+      {.vocab_size = flags.vocab_size, .num_threads = NumCores()}, [&] { return texts.Next(); });
   LogCorpus(texts.counts());
-  SaveTokenizer(tokenizer, flags.out);
+  SaveTokenizerJson(tokenizer, flags.out);
   LogInfo(StrCat("wrote ", tokenizer.vocab_size(), " tokens to ", flags.out, " in ",
                  SecondsSince(start), " s"));
   return 0;
 }
 
 int RunTokenizerEncode(const TokenizerCodeFlags& flags) {
-  const Tokenizer tokenizer = LoadTokenizer(flags.tokenizer);
+  const std::unique_ptr<const Tokenizer> tokenizer = LoadTokenizer(flags.tokenizer);
   std::string line;
-  for (int32_t id : tokenizer.Encode(ReadStdin())) line += StrCat(line.empty() ? "" : " ", id);
+  for (int32_t id : tokenizer->Encode(ReadStdin())) line += StrCat(line.empty() ? "" : " ", id);
   std::cout << line << '\n';
   return 0;
 }
 
 int RunTokenizerDecode(const TokenizerCodeFlags& flags) {
-  const Tokenizer tokenizer = LoadTokenizer(flags.tokenizer);
+  const std::unique_ptr<const Tokenizer> tokenizer = LoadTokenizer(flags.tokenizer);
   std::vector<int32_t> ids;
   int32_t id = 0;
   while (std::cin >> id) ids.push_back(id);
@@ -108,7 +110,7 @@ int RunTokenizerDecode(const TokenizerCodeFlags& flags) {
     throw Error(Kind::kData, StrCat("token ", ids.size() + 1,
                                     " on stdin is not a number; write ids with spaces between"));
   }
-  std::cout << tokenizer.Decode(ids);
+  std::cout << tokenizer->Decode(ids);
   return 0;
 }
 

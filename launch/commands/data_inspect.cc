@@ -14,7 +14,7 @@
 #include "runtime/data/open_token_data.h"
 #include "runtime/data/verify_dataset.h"
 #include "runtime/data/window_sampler.h"
-#include "runtime/text/tokenizer_json.h"
+#include "runtime/text/load_tokenizer.h"
 
 namespace cadmus {
 namespace {
@@ -26,13 +26,13 @@ void PrintJson(const Json& json) {
   std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n' << std::flush;
 }
 
-std::optional<Tokenizer> LoadIfGiven(const std::string& file) {
-  if (file.empty()) return std::nullopt;
+std::unique_ptr<const Tokenizer> LoadIfGiven(const std::string& file) {
+  if (file.empty()) return nullptr;
   return LoadTokenizer(file);
 }
 
-std::string TextOf(std::span<const int32_t> tokens, const std::optional<Tokenizer>& tokenizer) {
-  if (tokenizer) return tokenizer->Decode(tokens);
+std::string TextOf(std::span<const int32_t> tokens, const Tokenizer* tokenizer) {
+  if (tokenizer != nullptr) return tokenizer->Decode(tokens);
   std::string text;
   for (const int32_t token : tokens) text += StrCat(text.empty() ? "" : " ", token);
   return text;
@@ -126,7 +126,7 @@ int ShowDocument(const DataShowFlags& flags) {
   const int64_t begin = data.DocumentBegin(flags.document);
   std::vector<int32_t> tokens(static_cast<size_t>(data.DocumentLength(flags.document)));
   data.Read(begin, static_cast<int64_t>(tokens.size()), tokens.data());
-  const std::string text = TextOf(tokens, LoadIfGiven(flags.tokenizer));
+  const std::string text = TextOf(tokens, LoadIfGiven(flags.tokenizer).get());
   if (flags.json) {
     PrintJson(
         {{"document", flags.document}, {"first_token", begin}, {"tokens", tokens}, {"text", text}});
@@ -166,7 +166,7 @@ ShownWindow ReadWindow(const TokenData& data, const DataShowFlags& flags) {
 int ShowWindow(const DataShowFlags& flags) {
   const OpenedData opened = OpenTokenData(flags.path);
   const ShownWindow window = ReadWindow(*opened.tokens(), flags);
-  const std::optional<Tokenizer> tokenizer = LoadIfGiven(flags.tokenizer);
+  const std::unique_ptr<const Tokenizer> tokenizer = LoadIfGiven(flags.tokenizer);
   Json texts = Json::array();
   std::string shown;
   size_t num_masked = 0;
@@ -174,7 +174,7 @@ int ShowWindow(const DataShowFlags& flags) {
     size_t end = begin + 1;
     while (end < window.tokens.size() && window.documents[end] == window.documents[begin]) ++end;
     const std::string text =
-        TextOf(std::span(window.tokens).subspan(begin, end - begin), tokenizer);
+        TextOf(std::span(window.tokens).subspan(begin, end - begin), tokenizer.get());
     texts.push_back(text);
     shown += StrCat(
         "-- document ", window.documents[begin], " of the window",
@@ -237,7 +237,7 @@ int RunDataShow(const DataShowFlags& flags) {
 
 int RunDataVerify(const DataVerifyFlags& flags) {
   std::optional<ExpectedTokenizer> expected;
-  if (const std::optional<Tokenizer> tokenizer = LoadIfGiven(flags.tokenizer)) {
+  if (const std::unique_ptr<const Tokenizer> tokenizer = LoadIfGiven(flags.tokenizer)) {
     expected = {.hash = tokenizer->content_hash(), .vocab_size = tokenizer->vocab_size()};
   }
   const DatasetReport report = VerifyDataset(flags.path, expected);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <iostream>
+#include <memory>
 
 #include "kernels/base/log.h"
 #include "kernels/open_device.h"
@@ -14,7 +15,7 @@
 #include "runtime/checkpoint/load_checkpoint.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/nn/parameter_store.h"
-#include "runtime/text/tokenizer_json.h"
+#include "runtime/text/load_tokenizer.h"
 
 namespace cadmus {
 namespace {
@@ -52,8 +53,8 @@ int RunGenerate(const GenerateFlags& flags) {
   const CheckpointInfo info = ReadManifest(found.checkpoint).info;
   RunConfig config;
   ParseText((found.checkpoint / "config").string(), info.config_text, config);
-  const Tokenizer tokenizer = LoadTokenizer(found.tokenizer);
-  if (tokenizer.content_hash() != info.tokenizer_hash) {
+  const std::unique_ptr<const Tokenizer> tokenizer = LoadTokenizer(found.tokenizer);
+  if (tokenizer->content_hash() != info.tokenizer_hash) {
     throw Error(Kind::kData, StrCat(found.tokenizer.string(), " is not the tokenizer that ",
                                     found.checkpoint.string(), " was trained with; restore it"));
   }
@@ -79,17 +80,17 @@ int RunGenerate(const GenerateFlags& flags) {
                        .head_dim = shape.head_dim,
                        .dtype = dtype},
                       *stream);
-  const std::vector<int32_t> prompt = tokenizer.Encode(flags.prompt);
+  const std::vector<int32_t> prompt = tokenizer->Encode(flags.prompt);
   std::cout << flags.prompt << std::flush;
   int64_t num_tokens = 0;
   const auto start = std::chrono::steady_clock::now();
   generator.Run({.prompt = prompt,
                  .max_tokens = flags.max_tokens,
                  .sampling = flags.sampling,
-                 .end = tokenizer.end_of_text()},
+                 .end = tokenizer->end_of_text()},
                 [&](int32_t token) {
-                  if (token < tokenizer.vocab_size())
-                    std::cout << tokenizer.Decode({&token, 1}) << std::flush;
+                  if (token < tokenizer->vocab_size())
+                    std::cout << tokenizer->Decode({&token, 1}) << std::flush;
                   ++num_tokens;
                 });
   std::cout << '\n';

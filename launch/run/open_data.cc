@@ -8,7 +8,7 @@
 #include "runtime/data/data_sidecar.h"
 #include "runtime/data/mixed_sampler.h"
 #include "runtime/data/open_token_data.h"
-#include "runtime/text/tokenizer_json.h"
+#include "runtime/text/load_tokenizer.h"
 
 namespace cadmus {
 namespace {
@@ -34,8 +34,8 @@ void CheckFields(const DataConfig& config) {
 // What the data sets of a run have to agree on.
 class Agreement {
  public:
-  explicit Agreement(const std::optional<Tokenizer>& tokenizer) : tokenizer_(tokenizer) {
-    if (tokenizer) tokenizer_hash_ = tokenizer->content_hash();
+  explicit Agreement(const Tokenizer* tokenizer) : tokenizer_(tokenizer) {
+    if (tokenizer != nullptr) tokenizer_hash_ = tokenizer->content_hash();
   }
 
   std::shared_ptr<const TokenData> Open(const std::string& path) {
@@ -113,7 +113,7 @@ class Agreement {
     largest_ = name;
   }
 
-  const std::optional<Tokenizer>& tokenizer_;
+  const Tokenizer* tokenizer_;  // null: the run names none
   std::string tokenizer_hash_;
   std::string hash_of_;             // the data set that tokenizer_hash_ is of
   std::string without_vocabulary_;  // a data set that does not say its own
@@ -131,12 +131,12 @@ TrainingData OpenTrainingData(RunConfig& config) {
   const DataConfig& fields = config.data();
   CheckFields(fields);
   TrainingData data;
-  std::optional<Tokenizer> tokenizer;
+  std::unique_ptr<const Tokenizer> tokenizer;
   if (!fields.tokenizer().empty()) {
     data.tokenizer = fields.tokenizer();
     tokenizer = LoadTokenizer(data.tokenizer);
   }
-  Agreement agreement(tokenizer);
+  Agreement agreement(tokenizer.get());
   if (!fields.path().empty()) data.training.push_back(WholeOf(agreement.Open(fields.path())));
   for (const DataSource& source : fields.source()) {
     data.training.push_back(WholeOf(agreement.Open(source.path()), source.weight()));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// PreTokenizer: cuts text into the pieces that byte-pair merges never cross, by a regular
-// expression.
+// PreTokenizer: cuts text into the pieces that byte-pair merges never cross, by regular
+// expressions.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cadmus {
 
@@ -23,28 +24,27 @@ inline constexpr std::string_view kGpt2Pattern =
 
 class PreTokenizer {
  public:
-  // `pattern` is a PCRE2 expression over Unicode characters; \s is the Unicode property
-  // White_Space. Throws kData if it does not compile or can match the empty text.
+  // Each pattern cuts the pieces of the one before. A pattern is a PCRE2 expression over Unicode
+  // characters; \s is the Unicode property White_Space. Throws kData if one does not compile or can
+  // match the empty text.
+  explicit PreTokenizer(std::vector<std::string> patterns);
   explicit PreTokenizer(std::string pattern);
   PreTokenizer(PreTokenizer&&) noexcept;
   PreTokenizer& operator=(PreTokenizer&&) noexcept;
   ~PreTokenizer();
 
-  const std::string& pattern() const { return pattern_; }
-
   // Calls `visit` with the pieces of `text` in order; joined, they are `text`, byte for byte. The
-  // pattern is applied to each maximal run of valid UTF-8 by itself (an invalid byte ends the text
-  // for look-around); its matches, and what lies between them, are pieces. Each byte that is not
-  // part of valid UTF-8 is a piece of its own. May be called from several threads at once. Throws
-  // kData if the pattern needs more backtracking than PCRE2 allows.
+  // patterns are applied to each maximal run of valid UTF-8 by itself (an invalid byte ends the
+  // text for look-around); the matches of a pattern, and what lies between them, are pieces. Each
+  // byte that is not part of valid UTF-8 is a piece of its own. May be called from several threads
+  // at once. Throws kData if a pattern needs more backtracking than PCRE2 allows.
   void ForEachPiece(std::string_view text,
                     const std::function<void(std::string_view)>& visit) const;
 
  private:
-  struct Compiled;
+  class Splitter;
 
-  std::string pattern_;
-  std::unique_ptr<const Compiled> compiled_;
+  std::vector<Splitter> splitters_;
 };
 
 }  // namespace cadmus

@@ -172,7 +172,7 @@ void CheckSpecialTokens(const std::vector<std::string>& names) {
 
 }  // namespace
 
-Tokenizer TrainBpe(const TrainBpeArgs& args, const DocumentSource& next_document) {
+BpeTokenizer TrainBpe(const TrainBpeArgs& args, const DocumentSource& next_document) {
   CheckSpecialTokens(args.special_tokens);
   const auto num_special = static_cast<int32_t>(args.special_tokens.size());
   if (args.vocab_size < kNumBytes + num_special) {
@@ -182,8 +182,8 @@ Tokenizer TrainBpe(const TrainBpeArgs& args, const DocumentSource& next_document
   }
   const int32_t max_ordinary = args.vocab_size - num_special;
 
-  TokenizerParts parts;
-  parts.pattern = args.pattern;
+  BpeParts parts;
+  parts.patterns = {args.pattern};
   std::unordered_set<std::string> taken;  // the bytes that are, or would be saved as, some token
   for (const std::string& name : args.special_tokens) {
     if (std::optional<std::string> bytes = BytesOfSpelling(name)) taken.insert(*std::move(bytes));
@@ -210,10 +210,10 @@ Tokenizer TrainBpe(const TrainBpeArgs& args, const DocumentSource& next_document
     parts.added_tokens.push_back({.id = static_cast<int32_t>(parts.tokens.size())});
     parts.tokens.push_back(name);
   }
-  return Tokenizer(std::move(parts));
+  return BpeTokenizer(std::move(parts));
 }
 
-Tokenizer TrainBpe(const TrainBpeArgs& args, std::span<const std::string_view> documents) {
+BpeTokenizer TrainBpe(const TrainBpeArgs& args, std::span<const std::string_view> documents) {
   return TrainBpe(args, [&, next = size_t{0}]() mutable -> std::optional<std::string> {
     if (next == documents.size()) return std::nullopt;
     return std::string(documents[next++]);

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/text/bpe_tokenizer.h"
 #include "runtime/text/piece_counts.h"
-#include "runtime/text/tokenizer.h"
 
 namespace cadmus {
 
@@ -28,7 +28,7 @@ struct TrainBpeArgs {
 // warning; vocab_size() of the result says where. O(N log N) time and about 30 bytes of memory for
 // each of the N bytes of the distinct pieces. Throws kConfig for a vocab_size below 256 + special
 // tokens and for bad special tokens, kData for a bad pattern.
-Tokenizer TrainBpe(const TrainBpeArgs& args, const DocumentSource& next_document);
-Tokenizer TrainBpe(const TrainBpeArgs& args, std::span<const std::string_view> documents);
+BpeTokenizer TrainBpe(const TrainBpeArgs& args, const DocumentSource& next_document);
+BpeTokenizer TrainBpe(const TrainBpeArgs& args, std::span<const std::string_view> documents);
 
 }  // namespace cadmus

@@ -22,7 +22,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::vector<std::pair<int32_t, int32_t>> MergesOf(const Tokenizer& tokenizer) {
+std::vector<std::pair<int32_t, int32_t>> MergesOf(const BpeTokenizer& tokenizer) {
   std::vector<std::pair<int32_t, int32_t>> merges;
   for (const auto& [left, right] : tokenizer.merges()) merges.emplace_back(left, right);
   return merges;
@@ -57,7 +57,7 @@ std::vector<std::string> RandomDocuments() {
 
 TEST(TrainBpe, MergesInTheOrderComputedByHand) {
   const auto documents = Repeated({{"hug", 10}, {"pug", 5}, {"pun", 12}, {"bun", 4}, {"hugs", 5}});
-  const Tokenizer tokenizer = TrainBpe({.vocab_size = 256 + 7 + 1}, documents);
+  const BpeTokenizer tokenizer = TrainBpe({.vocab_size = 256 + 7 + 1}, documents);
   EXPECT_THAT(MergesOf(tokenizer), ElementsAre(std::pair('u', 'g'),  // 256 "ug":   10 + 5 + 5 = 20
                                                std::pair('u', 'n'),  // 257 "un":   12 + 4 = 16
                                                std::pair('h', 256),  // 258 "hug":  10 + 5 = 15
@@ -72,19 +72,19 @@ TEST(TrainBpe, MergesInTheOrderComputedByHand) {
 
 TEST(TrainBpe, OverlappingPairsOfARunCountEach) {
   // "aaaa" holds (a, a) three times, more than (x, y) twice; merged, it holds (aa, aa) once.
-  const Tokenizer tokenizer =
+  const BpeTokenizer tokenizer =
       TrainBpe({.vocab_size = 259}, std::vector<std::string_view>{"aaaa", "xy", "xy"});
   EXPECT_THAT(MergesOf(tokenizer), ElementsAre(std::pair('a', 'a'), std::pair('x', 'y')));
 }
 
 TEST(TrainBpe, MatchesCountingAllPairsAnewForEachMerge) {
   const std::vector<std::string> documents = RandomDocuments();
-  const Tokenizer tokenizer = TrainBpe(
+  const BpeTokenizer tokenizer = TrainBpe(
       {.vocab_size = 340}, std::vector<std::string_view>(documents.begin(), documents.end()));
 
   std::vector<std::vector<int32_t>> pieces;
   for (const std::string& document : documents) {
-    PreTokenizer(tokenizer.pattern()).ForEachPiece(document, [&](std::string_view piece) {
+    PreTokenizer(tokenizer.parts().patterns).ForEachPiece(document, [&](std::string_view piece) {
       pieces.emplace_back();
       for (const char c : piece) pieces.back().push_back(static_cast<uint8_t>(c));
     });
@@ -131,7 +131,7 @@ TEST(TrainBpe, ResultDoesNotDependOnThreadsOrDocumentOrder) {
 
 TEST(TrainBpe, EncodingItsOwnTextUsesWhatItLearned) {
   const std::string_view text = "sow the teeth of the dragon, sow the teeth";
-  const Tokenizer tokenizer =
+  const BpeTokenizer tokenizer =
       TrainBpe({.vocab_size = 270}, std::vector<std::string_view>{text, text});
   EXPECT_LT(tokenizer.Encode(text).size(), text.size() / 2);
   EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text);
@@ -139,7 +139,7 @@ TEST(TrainBpe, EncodingItsOwnTextUsesWhatItLearned) {
 
 TEST(TrainBpe, StopsEarlyAndSaysSoWhenNoPairOccursTwice) {
   testing::internal::CaptureStderr();
-  const Tokenizer tokenizer =
+  const BpeTokenizer tokenizer =
       TrainBpe({.vocab_size = 1000}, std::vector<std::string_view>{"abc", "abc", "xyz"});
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               HasSubstr("the text yields only 259 tokens, not 1000"));
@@ -148,15 +148,15 @@ TEST(TrainBpe, StopsEarlyAndSaysSoWhenNoPairOccursTwice) {
 }
 
 TEST(TrainBpe, NoTextGivesBytesAndSpecialTokensOnly) {
-  const Tokenizer tokenizer = TrainBpe({.vocab_size = 257}, std::vector<std::string_view>{});
+  const BpeTokenizer tokenizer = TrainBpe({.vocab_size = 257}, std::vector<std::string_view>{});
   EXPECT_EQ(tokenizer.vocab_size(), 257);
   EXPECT_THAT(tokenizer.merges(), IsEmpty());
   EXPECT_EQ(tokenizer.Decode(tokenizer.Encode("any\xFF")), "any\xFF");
 }
 
 TEST(TrainBpe, NeverLearnsTheSpellingOfASpecialToken) {
-  const Tokenizer tokenizer = TrainBpe({.vocab_size = 262, .special_tokens = {"end", "</s>"}},
-                                       Repeated({{"end", 9}, {"ended", 5}}));
+  const BpeTokenizer tokenizer = TrainBpe({.vocab_size = 262, .special_tokens = {"end", "</s>"}},
+                                          Repeated({{"end", 9}, {"ended", 5}}));
   for (int32_t id = 0; id < 260; ++id) EXPECT_NE(tokenizer.TokenBytes(id), "end");
   EXPECT_EQ(tokenizer.SpecialId("end"), 260);
   EXPECT_EQ(tokenizer.SpecialId("</s>"), 261);

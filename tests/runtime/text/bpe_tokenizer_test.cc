@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/text/tokenizer.h"
+#include "runtime/text/bpe_tokenizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,8 +23,8 @@ using testing::IsEmpty;
 using testing::Lt;
 
 // 256 bytes, "ab", "abc", "bc", and two added tokens: 0 to 260.
-TokenizerParts SmallParts() {
-  TokenizerParts parts;
+BpeParts SmallParts() {
+  BpeParts parts;
   for (int byte = 0; byte < 256; ++byte) parts.tokens.emplace_back(1, static_cast<char>(byte));
   parts.tokens.insert(parts.tokens.end(), {"ab", "abc", "bc", "<|endoftext|>", "<think>"});
   parts.merges = {{'b', 'c'}, {'a', 'b'}, {256, 'c'}};
@@ -32,9 +32,9 @@ TokenizerParts SmallParts() {
   return parts;
 }
 
-std::string MessageOf(TokenizerParts parts) {
+std::string MessageOf(BpeParts parts) {
   try {
-    Tokenizer tokenizer(std::move(parts));
+    BpeTokenizer tokenizer(std::move(parts));
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::kData);
     return error.message();
@@ -42,7 +42,7 @@ std::string MessageOf(TokenizerParts parts) {
   return "";
 }
 
-Tokenizer TrainedTokenizer() {
+BpeTokenizer TrainedTokenizer() {
   const std::string_view text =
       "The dragon's teeth were sown, and armed men rose from the furrows. "
       "They'd fight until five were left: 1, 2, 3, 4, 5.\n\n\tThe five built the city. "
@@ -50,8 +50,8 @@ Tokenizer TrainedTokenizer() {
   return TrainBpe({.vocab_size = 330}, std::vector<std::string_view>{text, text});
 }
 
-TEST(Tokenizer, AppliesMergesInTheirOrderNotGreedily) {
-  const Tokenizer tokenizer(SmallParts());
+TEST(BpeTokenizer, AppliesMergesInTheirOrderNotGreedily) {
+  const BpeTokenizer tokenizer(SmallParts());
   // "bc" stands before "ab", so "abc" is never made of "ab" and "c".
   EXPECT_THAT(tokenizer.Encode("abc"), ElementsAre('a', 258));
   EXPECT_THAT(tokenizer.Encode("abab"), ElementsAre(256, 256));
@@ -60,29 +60,29 @@ TEST(Tokenizer, AppliesMergesInTheirOrderNotGreedily) {
   EXPECT_THAT(tokenizer.Encode("b"), ElementsAre('b'));
 }
 
-TEST(Tokenizer, MergesRunsFromTheLeft) {
-  TokenizerParts parts = SmallParts();
+TEST(BpeTokenizer, MergesRunsFromTheLeft) {
+  BpeParts parts = SmallParts();
   parts.tokens.push_back("aa");
   parts.merges = {{'a', 'a'}};
-  const Tokenizer tokenizer(parts);
+  const BpeTokenizer tokenizer(parts);
   EXPECT_THAT(tokenizer.Encode("aaa"), ElementsAre(261, 'a'));
 }
 
-TEST(Tokenizer, AppendingFormKeepsWhatIsThere) {
-  const Tokenizer tokenizer(SmallParts());
+TEST(BpeTokenizer, AppendingFormKeepsWhatIsThere) {
+  const BpeTokenizer tokenizer(SmallParts());
   std::vector<int32_t> ids = {7};
   tokenizer.Encode("ab", ids);
   EXPECT_THAT(ids, ElementsAre(7, 256));
 }
 
-TEST(Tokenizer, EmptyTextIsNoTokens) {
-  const Tokenizer tokenizer(SmallParts());
+TEST(BpeTokenizer, EmptyTextIsNoTokens) {
+  const BpeTokenizer tokenizer(SmallParts());
   EXPECT_THAT(tokenizer.Encode(""), IsEmpty());
   EXPECT_EQ(tokenizer.Decode({}), "");
 }
 
-TEST(Tokenizer, RandomBytesRoundTrip) {
-  const Tokenizer tokenizer = TrainedTokenizer();
+TEST(BpeTokenizer, RandomBytesRoundTrip) {
+  const BpeTokenizer tokenizer = TrainedTokenizer();
   std::mt19937 random(1);
   for (size_t size = 0; size < 300; ++size) {
     std::string text;
@@ -91,16 +91,16 @@ TEST(Tokenizer, RandomBytesRoundTrip) {
   }
 }
 
-TEST(Tokenizer, EveryPairOfBytesRoundTrips) {
-  const Tokenizer tokenizer = TrainedTokenizer();
+TEST(BpeTokenizer, EveryPairOfBytesRoundTrips) {
+  const BpeTokenizer tokenizer = TrainedTokenizer();
   for (int pair = 0; pair < 65536; ++pair) {
     const std::string text = {static_cast<char>(pair >> 8), static_cast<char>(pair)};
     ASSERT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text) << pair;
   }
 }
 
-TEST(Tokenizer, TextCutAtAnyByteRoundTrips) {
-  const Tokenizer tokenizer = TrainedTokenizer();
+TEST(BpeTokenizer, TextCutAtAnyByteRoundTrips) {
+  const BpeTokenizer tokenizer = TrainedTokenizer();
   const std::string text("\0\x7F\u0080\u07FF\u0800\uD7FF\uE000\uFFFF\U00010000\U0010FFFF \n", 26);
   for (size_t begin = 0; begin <= text.size(); ++begin) {
     for (size_t end = begin; end <= text.size(); ++end) {
@@ -110,8 +110,8 @@ TEST(Tokenizer, TextCutAtAnyByteRoundTrips) {
   }
 }
 
-TEST(Tokenizer, RandomTextOfMixedValidityRoundTrips) {
-  const Tokenizer tokenizer = TrainedTokenizer();
+TEST(BpeTokenizer, RandomTextOfMixedValidityRoundTrips) {
+  const BpeTokenizer tokenizer = TrainedTokenizer();
   const std::vector<std::string> parts = {"The",      " dragon", "'s",
                                           "Κάδμος",   "日",      "\U0001F600",
                                           "\xF0\x9F", "\xFF",    std::string(1, '\0'),
@@ -122,22 +122,22 @@ TEST(Tokenizer, RandomTextOfMixedValidityRoundTrips) {
   EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text);
 }
 
-TEST(Tokenizer, LongRunOfOneLetterIsNotQuadratic) {
+TEST(BpeTokenizer, LongRunOfOneLetterIsNotQuadratic) {
   const std::string run(1 << 18, 'a');
-  const Tokenizer tokenizer =
+  const BpeTokenizer tokenizer =
       TrainBpe({.vocab_size = 270}, std::vector<std::string_view>{run, "ab ab"});
   EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(run + "b")), run + "b");
 }
 
-TEST(Tokenizer, TextNeverGivesAddedTokens) {
-  const Tokenizer tokenizer(SmallParts());
+TEST(BpeTokenizer, TextNeverGivesAddedTokens) {
+  const BpeTokenizer tokenizer(SmallParts());
   const std::string text = "<|endoftext|><think> <|endoftext|>";
   EXPECT_THAT(tokenizer.Encode(text), Each(Lt(259)));
   EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text);
 }
 
-TEST(Tokenizer, AddedTokensHaveNamesIdsAndBytes) {
-  const Tokenizer tokenizer(SmallParts());
+TEST(BpeTokenizer, AddedTokensHaveNamesIdsAndBytes) {
+  const BpeTokenizer tokenizer(SmallParts());
   EXPECT_EQ(tokenizer.vocab_size(), 261);
   EXPECT_EQ(tokenizer.SpecialId("<|endoftext|>"), 259);
   EXPECT_EQ(tokenizer.SpecialId("<think>"), 260);
@@ -147,23 +147,23 @@ TEST(Tokenizer, AddedTokensHaveNamesIdsAndBytes) {
   EXPECT_EQ(tokenizer.Decode(std::vector<int32_t>{256, 259, 'c'}), "ab<|endoftext|>c");
 }
 
-TEST(Tokenizer, WithoutANameForItThereIsNoEndOfText) {
-  TokenizerParts parts = SmallParts();
+TEST(BpeTokenizer, WithoutANameForItThereIsNoEndOfText) {
+  BpeParts parts = SmallParts();
   parts.tokens[259] = "<s>";
-  EXPECT_EQ(Tokenizer(parts).end_of_text(), std::nullopt);
+  EXPECT_EQ(BpeTokenizer(parts).end_of_text(), std::nullopt);
   parts.tokens[260] = "</s>";
-  EXPECT_EQ(Tokenizer(parts).end_of_text(), 260);
+  EXPECT_EQ(BpeTokenizer(parts).end_of_text(), 260);
 }
 
-TEST(Tokenizer, SurvivesBeingMoved) {
-  Tokenizer first(SmallParts());
-  Tokenizer second = std::move(first);
+TEST(BpeTokenizer, SurvivesBeingMoved) {
+  BpeTokenizer first(SmallParts());
+  BpeTokenizer second = std::move(first);
   EXPECT_THAT(second.Encode("ab<think>"), ElementsAre(256, '<', 't', 'h', 'i', 'n', 'k', '>'));
   EXPECT_EQ(second.SpecialId("<think>"), 260);
 }
 
-TEST(Tokenizer, IdOutsideTheVocabularyIsNamed) {
-  const Tokenizer tokenizer(SmallParts());
+TEST(BpeTokenizer, IdOutsideTheVocabularyIsNamed) {
+  const BpeTokenizer tokenizer(SmallParts());
   for (const int32_t id : {-1, 261}) {
     try {
       tokenizer.Decode(std::vector<int32_t>{'a', id});
@@ -175,26 +175,26 @@ TEST(Tokenizer, IdOutsideTheVocabularyIsNamed) {
   }
 }
 
-TEST(Tokenizer, HashChangesWithEveryPart) {
-  const std::string hash = Tokenizer(SmallParts()).content_hash();
+TEST(BpeTokenizer, HashChangesWithEveryPart) {
+  const std::string hash = BpeTokenizer(SmallParts()).content_hash();
   EXPECT_EQ(hash.size(), 32u);
-  EXPECT_EQ(Tokenizer(SmallParts()).content_hash(), hash);
-  const std::vector<std::function<void(TokenizerParts&)>> changes = {
-      [](TokenizerParts& parts) { parts.pattern = kGpt2Pattern; },
-      [](TokenizerParts& parts) { std::swap(parts.tokens[0], parts.tokens[1]); },
-      [](TokenizerParts& parts) { parts.tokens[260] = "<thought>"; },
-      [](TokenizerParts& parts) { std::swap(parts.merges[0], parts.merges[1]); },
-      [](TokenizerParts& parts) { parts.added_tokens[1].special = true; },
+  EXPECT_EQ(BpeTokenizer(SmallParts()).content_hash(), hash);
+  const std::vector<std::function<void(BpeParts&)>> changes = {
+      [](BpeParts& parts) { parts.patterns = {std::string(kGpt2Pattern)}; },
+      [](BpeParts& parts) { std::swap(parts.tokens[0], parts.tokens[1]); },
+      [](BpeParts& parts) { parts.tokens[260] = "<thought>"; },
+      [](BpeParts& parts) { std::swap(parts.merges[0], parts.merges[1]); },
+      [](BpeParts& parts) { parts.added_tokens[1].special = true; },
   };
   for (size_t i = 0; i < changes.size(); ++i) {
-    TokenizerParts parts = SmallParts();
+    BpeParts parts = SmallParts();
     changes[i](parts);
-    EXPECT_NE(Tokenizer(parts).content_hash(), hash) << i;
+    EXPECT_NE(BpeTokenizer(parts).content_hash(), hash) << i;
   }
 }
 
-TEST(Tokenizer, RefusesAVocabularyThatIsNotOne) {
-  TokenizerParts parts = SmallParts();
+TEST(BpeTokenizer, RefusesAVocabularyThatIsNotOne) {
+  BpeParts parts = SmallParts();
   parts.tokens['x'] = "xx";
   EXPECT_THAT(MessageOf(parts), HasSubstr("the byte 120 (spelled \"x\") is not in the vocabulary"));
 
@@ -219,8 +219,8 @@ TEST(Tokenizer, RefusesAVocabularyThatIsNotOne) {
   EXPECT_THAT(MessageOf(parts), HasSubstr("token id 261 is outside"));
 }
 
-TEST(Tokenizer, RefusesBadNamesOfAddedTokens) {
-  TokenizerParts parts = SmallParts();
+TEST(BpeTokenizer, RefusesBadNamesOfAddedTokens) {
+  BpeParts parts = SmallParts();
   parts.tokens[260] = "<|endoftext|>";
   EXPECT_THAT(MessageOf(parts), HasSubstr("two added tokens are named \"<|endoftext|>\""));
   parts.tokens[260] = "ab";
