@@ -2,6 +2,8 @@
 #include "collectives/ordered/ordered_communicator.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include "collectives/ordered/ordered_collectives.h"
@@ -77,11 +79,20 @@ class OrderedCommunicator::PendingCall final : public CommunicationWorker::Task,
     const auto size = static_cast<size_t>(owner.size());
     calls.reserve(2 * size);
     counts.reserve(2 * size);
+    sites.resize(2 * size);
   }
 
-  // Copies the calls and the counts that they borrow.
+  // Copies the calls and what they borrow: counts, and sites, whose owners an error may end first.
   void Assign(std::span<const CollectiveCall> issued) {
     calls.assign(issued.begin(), issued.end());
+    if (calls.size() > sites.size()) sites.resize(calls.size());
+    for (size_t i = 0; i < calls.size(); ++i) {
+      const std::string_view site = calls[i].site;
+      const size_t length = std::min(site.size(), sites[i].size() - 1);
+      std::copy_n(site.data(), length, sites[i].data());
+      sites[i][length] = '\0';
+      calls[i].site = sites[i].data();
+    }
     counts.clear();
     for (const CollectiveCall& call : issued) {
       counts.insert(counts.end(), call.input_counts.begin(), call.input_counts.end());
@@ -106,6 +117,7 @@ class OrderedCommunicator::PendingCall final : public CommunicationWorker::Task,
   OrderedCommunicator& group;
   std::vector<CollectiveCall> calls;
   std::vector<int64_t> counts;
+  std::vector<std::array<char, 96>> sites;  // one for each call
   int64_t sequence = 0;
   int64_t record = 0;
 

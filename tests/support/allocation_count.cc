@@ -26,6 +26,12 @@ void* operator new(size_t bytes) { return Count(std::malloc(bytes == 0 ? 1 : byt
 void* operator new(size_t bytes, std::align_val_t alignment) {
   return Count(std::aligned_alloc(static_cast<size_t>(alignment), RoundedUp(bytes, alignment)));
 }
+// The library's own would call the one above, a sanitizer's would not.
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  void* memory = std::malloc(bytes == 0 ? 1 : bytes);
+  if (memory != nullptr) num_allocations.fetch_add(1, std::memory_order_relaxed);
+  return memory;
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
