@@ -10,8 +10,9 @@
 #include "launch/config/parse_text.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/run/run_folder.h"
+#include "models/decoder/model.h"
+#include "models/families.h"
 #include "models/generate/generator.h"
-#include "models/llama/model.h"
 #include "runtime/checkpoint/load_checkpoint.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/nn/parameter_store.h"
@@ -67,8 +68,8 @@ int RunGenerate(const GenerateFlags& flags) {
   const DType dtype =
       config.precision().storage() == PrecisionConfig::F64 ? DType::kF64 : DType::kF32;
   const Precision precision = Precision::All(dtype);
-  const LlamaShape shape = MakeLlamaShape(config.model().llama());
-  LlamaModel model(shape, precision, *stream);
+  const DecoderShape shape = MakeShape(config.model());
+  DecoderModel model(shape, precision, *stream);
   ParameterStore store(model.stage().Parameters(), precision, *stream);
   LoadCheckpoint(found.checkpoint, store.StateEntries(), *stream);
 

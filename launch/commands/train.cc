@@ -23,6 +23,7 @@
 #include "launch/run/resume.h"
 #include "launch/run/run_folder.h"
 #include "launch/run/training_job.h"
+#include "models/families.h"
 #include "runtime/checkpoint/load_checkpoint.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/data/loader.h"
@@ -138,13 +139,12 @@ int64_t Restore(const RunConfig& config, const std::string& tokenizer_hash, cons
   return found;
 }
 
-void LogHeader(const RunConfig& config, const TrainingJob& job, const LlamaShape& shape,
+void LogHeader(const RunConfig& config, const TrainingJob& job, const DecoderShape& shape,
                double flops_per_step) {
   const LoaderOptions& loader = job.loader_options();
-  LogInfo(StrCat("run ", config.name(), ": llama, ", NumParameters(shape),
-                 " parameters; ", job.layout(), "; per step ",
-                 loader.global_batch_size, " samples of ", loader.sequence_length, " tokens, ",
-                 flops_per_step / 1e9,
+  LogInfo(StrCat("run ", config.name(), ": ", shape.family, ", ", NumParameters(shape),
+                 " parameters; ", job.layout(), "; per step ", loader.global_batch_size,
+                 " samples of ", loader.sequence_length, " tokens, ", flops_per_step / 1e9,
                  " model GFLOP (6 per matrix weight and token, 14 · S²/2 · width of heads per "
                  "layer in attention)"));
 }
@@ -158,7 +158,7 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfPr
 
   const TrainingData data = OpenTrainingData(config);
   ValidateRun(config, bootstrap.size());
-  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  const DecoderShape shape = MakeShape(config.model());
   if (check_only) {
     if (is_first) {
       LogInfo(StrCat("ok: ", NumParameters(shape), " parameters, ", NumTokens(data.training),

@@ -6,7 +6,8 @@
 
 #include "kernels/base/str_cat.h"
 #include "launch/config/run_config.pb.h"
-#include "models/llama/placement.h"
+#include "models/decoder/placement.h"
+#include "models/families.h"
 #include "runtime/mesh/make_mesh.h"
 #include "runtime/parallel/pipeline/stage_layout.h"
 #include "runtime/schedule/configured_schedule.h"
@@ -35,7 +36,7 @@ class LayoutRules {
         parallel_(config.parallel()),
         world_size_(world_size),
         asked_(MakeAxisSizes(config.parallel())),
-        shape_(MakeLlamaShape(config.model().llama())) {}
+        shape_(MakeShape(config.model())) {}
 
   std::vector<LayoutProblem> Find() {
     CheckAxes();
@@ -106,14 +107,13 @@ class LayoutRules {
   }
 
   void CheckTensorParallel() {
-    for (std::string& problem : LlamaTensorParallelProblems(shape_, sizes_.tp))
+    for (std::string& problem : TensorParallelProblems(shape_, sizes_.tp))
       Add("parallel.tp", std::move(problem));
     const int64_t tokens = config_.train().micro_batch_size() * config_.data().sequence_length();
     const int64_t token_ranks = parallel_.sequence_parallel() ? sizes_.tp : 1;
     if (tokens % token_ranks != 0) {
       const auto fits = [&](int64_t tp) {
-        return tokens % tp == 0 &&
-               LlamaTensorParallelProblems(shape_, static_cast<int>(tp)).empty();
+        return tokens % tp == 0 && TensorParallelProblems(shape_, static_cast<int>(tp)).empty();
       };
       Add("parallel.sequence_parallel",
           StrCat("parallel.sequence_parallel: the ", tokens,
@@ -211,7 +211,7 @@ class LayoutRules {
   int world_size_;
   AxisSizes asked_;
   AxisSizes sizes_;  // filled
-  LlamaShape shape_;
+  DecoderShape shape_;
   std::vector<LayoutProblem> problems_;
 };
 

@@ -19,7 +19,7 @@ struct LayoutProblem {
 
 // Every rule that the layout breaks. Where the axes do not multiply to the world, or ask for what
 // this version lacks, only that is said: the other rules speak of coordinates. Requires a model
-// that MakeLlamaShape accepts, and batch sizes and a sequence length that are positive.
+// that MakeShape accepts, and batch sizes and a sequence length that are positive.
 std::vector<LayoutProblem> LayoutProblems(const RunConfig& config, int world_size);
 
 }  // namespace cadmus

@@ -11,6 +11,7 @@
 #include "kernels/base/str_cat.h"
 #include "launch/config/layout_rules.h"
 #include "launch/config/run_config.pb.h"
+#include "models/families.h"
 #include "runtime/mesh/make_mesh.h"
 
 namespace cadmus {
@@ -67,7 +68,7 @@ constexpr Option kOptions[] = {
     {"parallel.schedule_file", [](RunConfig& c) { c.mutable_parallel()->clear_schedule_file(); }},
     {"parallel.chunks",
      [](RunConfig& c) {
-       const int64_t most = c.model().llama().num_hidden_layers() / std::max(c.parallel().pp(), 1);
+       const int64_t most = MakeShape(c.model()).num_layers / std::max(c.parallel().pp(), 1);
        c.mutable_parallel()->set_chunks(static_cast<int>(std::max<int64_t>(most, 1)));
      }},
     {"parallel.blocks_per_stage",

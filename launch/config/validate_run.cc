@@ -9,7 +9,7 @@
 #include "launch/config/layout_rules.h"
 #include "launch/config/layouts.h"
 #include "launch/config/run_config.pb.h"
-#include "models/llama/model.h"
+#include "models/families.h"
 #include "runtime/mesh/make_mesh.h"
 #include "runtime/parallel/pipeline/stage_layout.h"
 #include "runtime/schedule/configured_schedule.h"
@@ -29,20 +29,18 @@ void ValidateNames(const RunConfig& config) {
                             return std::isalnum(c) || c == '-' || c == '_' || c == '.';
                           }),
           StrCat("name is \"", config.name(), "\"; use letters, digits, '-', '_' and '.'"));
-  Require(config.has_model() && config.model().has_llama(),
-          "model is missing; the family in this version is llama");
   Require(!config.data().path().empty() || config.data().source_size() > 0,
           "data.path is missing; build a data set with `cadmus data build`");
 }
 
 void ValidateSizes(const RunConfig& config) {
-  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  const DecoderShape shape = MakeShape(config.model());
   Require(config.data().sequence_length() > 0,
           "data.sequence_length is missing or not positive; set it");
   Require(config.data().sequence_length() <= shape.max_positions,
           StrCat("data.sequence_length = ", config.data().sequence_length(),
-                 " is longer than the model: model.llama.max_position_embeddings = ",
-                 shape.max_positions));
+                 " is longer than the model: model.", shape.family,
+                 ".max_position_embeddings = ", shape.max_positions));
   Require(config.train().steps() > 0, "train.steps is missing or not positive; set it");
   Require(config.train().micro_batch_size() > 0, "train.micro_batch_size must be positive");
   Require(config.train().global_batch_size() > 0,
@@ -98,7 +96,7 @@ void ValidateScheduleFile(const RunConfig& config, int world_size) {
       (config.train().micro_batch_size() * sizes.dp_replicate * sizes.dp_shard);
   const Schedule schedule = MakeSchedule(parallel, sizes.pp, static_cast<int>(num_micro_batches));
   const std::string problem = StageLayoutProblem(
-      config.model().llama().num_hidden_layers(), schedule.size.num_stages(),
+      MakeShape(config.model()).num_layers, schedule.size.num_stages(),
       {parallel.blocks_per_stage().data(), static_cast<size_t>(parallel.blocks_per_stage_size())});
   Require(problem.empty(), StrCat("parallel.schedule_file = \"", parallel.schedule_file(),
                                   "\" has ", schedule.size.num_stages(), " stages: ", problem));

@@ -8,7 +8,7 @@
 #include "launch/config/run_config.pb.h"
 #include "launch/config/validate_run.h"
 #include "launch/plan/schedule_text.h"
-#include "models/llama/model.h"
+#include "models/families.h"
 #include "runtime/data/data_sidecar.h"
 #include "runtime/mesh/make_mesh.h"
 #include "runtime/schedule/configured_schedule.h"
@@ -18,19 +18,20 @@ namespace {
 
 // The config as a run would have it once its data set is open.
 RunConfig WithVocabulary(RunConfig config) {
-  LlamaConfig& llama = *config.mutable_model()->mutable_llama();
-  if (llama.has_vocab_size()) return config;
+  ModelConfig& model = *config.mutable_model();
+  if (VocabSize(model).has_value()) return config;
   // Where there are several sources, a run holds them all to one tokenizer.
   const DataConfig& data = config.data();
   if (data.has_path() || data.source_size() > 0) {
     if (const auto sidecar = ReadSidecar(data.has_path() ? data.path() : data.source(0).path())) {
-      llama.set_vocab_size(sidecar->vocab_size);
+      SetVocabSize(model, sidecar->vocab_size);
       return config;
     }
   }
   throw Error(Kind::kConfig,
-              "model.llama.vocab_size is not set, and no data set says it; set it (a plan needs no "
-              "data), or name a built data set with data.path");
+              StrCat(FieldName(model, "vocab_size"),
+                     " is not set, and no data set says it; set it (a plan needs no data), or name "
+                     "a built data set with data.path"));
 }
 
 // A plan opens no data set, but the rules of a run ask for its name.
@@ -61,12 +62,11 @@ int WorldSizeOf(const RunConfig& config) {
 
 RunPlan MakePlan(const RunConfig& given, int world_size) {
   RunConfig config = given;
-  if (config.model().has_llama()) config = WithVocabulary(std::move(config));
-  config = WithoutData(std::move(config));
+  config = WithoutData(WithVocabulary(std::move(config)));
   ValidateRun(config, world_size);
 
   const Mesh mesh = MakeMesh(config.parallel(), world_size);
-  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  const DecoderShape shape = MakeShape(config.model());
   RunPlan plan = {
       .world_size = world_size,
       .layout = mesh.sizes(),

@@ -5,6 +5,7 @@
 
 #include "kernels/base/file.h"
 #include "launch/config/run_config.pb.h"
+#include "models/families.h"
 #include "runtime/data/data_sidecar.h"
 #include "runtime/data/mixed_sampler.h"
 #include "runtime/data/open_token_data.h"
@@ -51,19 +52,20 @@ class Agreement {
   const std::string& tokenizer_hash() const { return tokenizer_hash_; }
 
   // Fills in or checks the vocabulary of the model.
-  void Settle(LlamaConfig& llama) const {
-    if (!llama.has_vocab_size()) {
+  void Settle(ModelConfig& model) const {
+    const std::optional<int64_t> of_model = VocabSize(model);
+    if (!of_model.has_value()) {
       if (!without_vocabulary_.empty() || largest_.empty()) {
         throw Error(Kind::kConfig,
-                    StrCat("model.llama.vocab_size is not set and ", without_vocabulary_,
+                    StrCat(FieldName(model, "vocab_size"), " is not set and ", without_vocabulary_,
                            " has no .meta.json that says it; set it"));
       }
-      llama.set_vocab_size(static_cast<int>(vocab_size_));
-    } else if (vocab_size_ > llama.vocab_size()) {
-      throw Error(Kind::kData, StrCat(largest_, " has a vocabulary of ", vocab_size_,
-                                      ", the model one of ", llama.vocab_size(),
-                                      "; leave model.llama.vocab_size out, or rebuild the data "
-                                      "set"));
+      SetVocabSize(model, vocab_size_);
+    } else if (vocab_size_ > *of_model) {
+      throw Error(
+          Kind::kData,
+          StrCat(largest_, " has a vocabulary of ", vocab_size_, ", the model one of ", *of_model,
+                 "; leave ", FieldName(model, "vocab_size"), " out, or rebuild the data set"));
     }
   }
 
@@ -157,7 +159,7 @@ TrainingData OpenTrainingData(RunConfig& config) {
     }
   }
   data.tokenizer_hash = agreement.tokenizer_hash();
-  agreement.Settle(*config.mutable_model()->mutable_llama());
+  agreement.Settle(*config.mutable_model());
   return data;
 }
 

@@ -5,7 +5,8 @@
 
 #include "launch/config/run_config.pb.h"
 #include "launch/config/validate_run.h"
-#include "models/llama/placement.h"
+#include "models/decoder/placement.h"
+#include "models/families.h"
 #include "runtime/mesh/make_mesh.h"
 #include "runtime/parallel/pipeline/stage_layout.h"
 #include "runtime/schedule/configured_schedule.h"
@@ -19,7 +20,7 @@ Precision MakePrecision(const PrecisionConfig& config) {
 }
 
 LoaderOptions MakeLoaderOptions(const RunConfig& config, const ParallelGroups& groups,
-                                const LlamaShape& shape) {
+                                const DecoderShape& shape) {
   return {.seed = config.train().seed(),
           .sequence_length = config.data().sequence_length(),
           .global_batch_size = config.train().global_batch_size(),
@@ -31,7 +32,7 @@ LoaderOptions MakeLoaderOptions(const RunConfig& config, const ParallelGroups& g
 }
 
 TrainStepOptions MakeStepOptions(const RunConfig& config, const LoaderOptions& loader,
-                                 const LlamaShape& shape, int num_micro_batches) {
+                                 const DecoderShape& shape, int num_micro_batches) {
   return {.size = {.num_micro_batches = num_micro_batches,
                    .micro_batch_size = loader.micro_batch_size,
                    .sequence_length = loader.sequence_length},
@@ -43,7 +44,7 @@ TrainStepOptions MakeStepOptions(const RunConfig& config, const LoaderOptions& l
           .seed = config.train().seed(),
           .expected_loss = std::log(static_cast<double>(loader.vocab_size)) *
                            static_cast<double>(loader.global_batch_size * loader.sequence_length),
-          .num_norm_slots = LlamaModel::NumNormSlots(shape)};
+          .num_norm_slots = DecoderModel::NumNormSlots(shape)};
 }
 
 Recompute RecomputeOf(const TrainConfig& config) {
@@ -59,7 +60,7 @@ Recompute RecomputeOf(const TrainConfig& config) {
 }
 
 // Who holds the first and the last stage, where a tied table makes them add up its gradients.
-ParallelGroups::Needs NeedsOf(const LlamaShape& shape, int tp, const Schedule& schedule) {
+ParallelGroups::Needs NeedsOf(const DecoderShape& shape, int tp, const Schedule& schedule) {
   ParallelGroups::Needs needs = {.num_kv_replicas = NumKvReplicas(shape, tp)};
   const std::vector<StagePlace> places = PlacesOfStages(schedule);
   if (shape.tied_embeddings && places.front().rank != places.back().rank) {
@@ -75,7 +76,7 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
   ValidateRun(config, world.size());
   const Mesh mesh = MakeMesh(config.parallel(), world.size());
   layout_ = ToString(mesh.sizes());
-  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  const DecoderShape shape = MakeShape(config.model());
   const auto num_micro_batches =
       static_cast<int>(config.train().global_batch_size() /
                        (config.train().micro_batch_size() * mesh.Size(kDpAxes)));
@@ -94,24 +95,25 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
   MakeStep(config, shape, std::move(schedule));
 }
 
-void TrainingJob::MakeModel(const RunConfig& config, const LlamaShape& shape,
+void TrainingJob::MakeModel(const RunConfig& config, const DecoderShape& shape,
                             const Schedule& schedule) {
   if (config.train().offload_activations()) {
     offload_stream_ = compute_->device().NewStream(StreamKind::kCommunication, "offload");
     offload_ = std::make_unique<ActivationOffload>(*offload_stream_);
   }
-  LlamaPart part = {.tensor_parallel = &tensor_parallel_,
-                    .table_holders = groups_->table_holders.get(),
-                    .recompute = RecomputeOf(config.train()),
-                    .recompute_blocks = config.train().recompute_blocks(),
-                    .offload = offload_.get()};
+  DecoderPart part = {.tensor_parallel = &tensor_parallel_,
+                      .table_holders = groups_->table_holders.get(),
+                      .recompute = RecomputeOf(config.train()),
+                      .recompute_blocks = config.train().recompute_blocks(),
+                      .offload = offload_.get()};
   const std::vector<StageRange> layout =
       MakeStageLayout(shape.num_layers, schedule.size.num_stages(),
                       {config.parallel().blocks_per_stage().data(),
                        static_cast<size_t>(config.parallel().blocks_per_stage_size())});
   for (int stage : schedule.stage_of[static_cast<size_t>(groups_->pp->rank())])
     part.chunks.push_back(layout[static_cast<size_t>(stage)]);
-  model_ = std::make_unique<LlamaModel>(shape, MakePrecision(config.precision()), part, *compute_);
+  model_ =
+      std::make_unique<DecoderModel>(shape, MakePrecision(config.precision()), part, *compute_);
 }
 
 // Weights with their first values, gradients and optimizer state.
@@ -133,7 +135,7 @@ void TrainingJob::MakeState(const RunConfig& config) {
       data_parallel_->shards(), MakeAdamWOptions(config.optimizer()), precision, *compute_);
 }
 
-void TrainingJob::MakeStep(const RunConfig& config, const LlamaShape& shape, Schedule schedule) {
+void TrainingJob::MakeStep(const RunConfig& config, const DecoderShape& shape, Schedule schedule) {
   std::vector<Stage*> chunks;
   std::vector<int> num_modules;
   for (int i = 0; i < model_->num_chunks(); ++i) {

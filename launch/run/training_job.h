@@ -10,7 +10,7 @@
 
 #include "collectives/communicator/communicator.h"
 #include "kernels/device/device.h"
-#include "models/llama/model.h"
+#include "models/decoder/model.h"
 #include "runtime/data/global_batch.h"
 #include "runtime/nn/offload.h"
 #include "runtime/parallel/parallel_groups.h"
@@ -34,7 +34,7 @@ class TrainingJob {
   // "pp 2, dp_replicate 4, …"
   const std::string& layout() const { return layout_; }
   const ParallelGroups& groups() const { return *groups_; }
-  LlamaModel& model() { return *model_; }
+  DecoderModel& model() { return *model_; }
   DataParallel& data_parallel() { return *data_parallel_; }
   TrainStep& step() { return *step_; }
   Stream& compute() { return *compute_; }
@@ -43,9 +43,9 @@ class TrainingJob {
   std::vector<StateEntry> StateEntries() const;
 
  private:
-  void MakeModel(const RunConfig& config, const LlamaShape& shape, const Schedule& schedule);
+  void MakeModel(const RunConfig& config, const DecoderShape& shape, const Schedule& schedule);
   void MakeState(const RunConfig& config);
-  void MakeStep(const RunConfig& config, const LlamaShape& shape, Schedule schedule);
+  void MakeStep(const RunConfig& config, const DecoderShape& shape, Schedule schedule);
 
   std::string layout_;
   std::unique_ptr<ParallelGroups> groups_;
@@ -55,7 +55,7 @@ class TrainingJob {
   std::unique_ptr<Stream> offload_stream_;
   std::unique_ptr<ActivationOffload> offload_;  // null: what is saved stays on the device
   LoaderOptions loader_options_;
-  std::unique_ptr<LlamaModel> model_;
+  std::unique_ptr<DecoderModel> model_;
   std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<AdamWOptimizer> optimizer_;
   std::unique_ptr<Engine> engine_;

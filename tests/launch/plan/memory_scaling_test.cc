@@ -6,7 +6,7 @@
 
 #include "launch/config/run_config.pb.h"
 #include "launch/plan/run_plan.h"
-#include "models/llama/model.h"
+#include "models/llama/shape.h"
 
 namespace cadmus {
 namespace {

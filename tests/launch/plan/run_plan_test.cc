@@ -11,7 +11,7 @@
 #include "collectives/local/local_world.h"
 #include "kernels/device/trace.h"
 #include "launch/config/run_config.pb.h"
-#include "models/llama/model.h"
+#include "models/llama/shape.h"
 #include "runtime/data/data_sidecar.h"
 #include "runtime/mesh/make_mesh.h"
 #include "tests/launch/run/training_fixture.h"
@@ -208,7 +208,7 @@ TEST_F(RunPlanTest, EverySwitchIsTheRun) {
 TEST_F(RunPlanTest, ExecutedFlopsAreThoseOfTheModelWhereNothingIsDoneTwice) {
   for (const int ranks : {1, 3}) {
     const RunPlan plan = MakePlan(config_, ranks);
-    const double per_sample = TrainingFlops(MakeLlamaShape(llama()), plan.sequence_length);
+    const double per_sample = TrainingFlops(MakeShape(llama()), plan.sequence_length);
     EXPECT_DOUBLE_EQ(plan.model_flops, per_sample * 12);
     EXPECT_DOUBLE_EQ(plan.executed_flops, plan.model_flops);
   }
@@ -221,7 +221,7 @@ TEST_F(RunPlanTest, SaysWhatAStepIs) {
   EXPECT_EQ(plan.layout.dp_replicate, 3);
   EXPECT_EQ(plan.schedule, "");
   EXPECT_EQ(plan.zero, 0);
-  EXPECT_EQ(plan.num_parameters, NumParameters(MakeLlamaShape(llama())));
+  EXPECT_EQ(plan.num_parameters, NumParameters(MakeShape(llama())));
   EXPECT_EQ(plan.num_micro_batches, 2);
   EXPECT_EQ(plan.tokens_per_step(), 12 * 24);
   ASSERT_EQ(plan.pipeline_ranks.size(), 1u);

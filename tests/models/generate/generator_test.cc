@@ -13,24 +13,24 @@
 #include <gtest/gtest.h>
 #include "kernels/base/error.h"
 #include "kernels/open_device.h"
-#include "models/llama/model.h"
+#include "models/decoder/model.h"
 #include "runtime/nn/parameter_store.h"
 
 namespace cadmus {
 namespace {
 
-constexpr LlamaShape kShape = {.vocab_size = 53,
-                               .hidden_size = 24,
-                               .intermediate_size = 40,
-                               .num_layers = 2,
-                               .num_heads = 6,
-                               .num_kv_heads = 2,
-                               .head_dim = 4,
-                               .max_positions = 16,
-                               .rope_theta = 10000,
-                               .norm_epsilon = 1e-5,
-                               .initial_std = 0.3,  // logits far apart
-                               .dropout = 0.5};     // off in inference
+constexpr DecoderShape kShape = {.vocab_size = 53,
+                                 .hidden_size = 24,
+                                 .intermediate_size = 40,
+                                 .num_layers = 2,
+                                 .num_heads = 6,
+                                 .num_kv_heads = 2,
+                                 .head_dim = 4,
+                                 .max_positions = 16,
+                                 .rope_theta = 10000,
+                                 .norm_epsilon = 1e-5,
+                                 .initial_std = 0.3,  // logits far apart
+                                 .dropout = 0.5};     // off in inference
 
 class GeneratorTest : public testing::Test {
  protected:
@@ -113,7 +113,7 @@ class GeneratorTest : public testing::Test {
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
   Precision precision_;
-  LlamaModel model_;
+  DecoderModel model_;
   ParameterStore store_;
   Stage::Saves saves_;
 };

@@ -14,8 +14,8 @@
 #include "collectives/local/local_world.h"
 #include "kernels/base/philox.h"
 #include "kernels/open_device.h"
+#include "models/decoder/placement.h"
 #include "models/layers/transformer_block.h"
-#include "models/llama/placement.h"
 
 namespace cadmus {
 namespace {
@@ -158,7 +158,7 @@ class BlockRank {
   }
 
   void Prepare(Parameter& parameter) {
-    PlaceLlamaParameter(parameter, shape_, parallel_);
+    PlaceParameter(parameter, shape_, parallel_);
     const Shape& local_shape = parameter.LocalShape();
     const std::vector<double> global = Normals(parameter.shape.num_elements(), parameter.name, 0.3);
     std::vector<double> local(static_cast<size_t>(local_shape.num_elements()), kNothing);
@@ -226,7 +226,7 @@ class BlockRank {
   }
 
   BlockCase case_;
-  LlamaShape shape_;
+  DecoderShape shape_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
   std::unique_ptr<Communicator> world_;
@@ -282,7 +282,7 @@ BlockOutcome RunOnRanks(const BlockCase& block_case, const BlockLayout& layout,
 
 }  // namespace
 
-LlamaShape BlockCase::Shape() const {
+DecoderShape BlockCase::Shape() const {
   return {.vocab_size = 1,
           .hidden_size = 16,
           .intermediate_size = 24,

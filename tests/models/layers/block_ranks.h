@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "models/llama/model.h"
+#include "models/decoder/model.h"
 #include "runtime/nn/context.h"
 #include "runtime/parallel/tensor/tensor_parallel.h"
 
@@ -25,7 +25,7 @@ struct BlockCase {
   int64_t num_rows = 2, num_positions = 12;  // of the micro-batch
   double dropout = 0;
 
-  LlamaShape Shape() const;
+  DecoderShape Shape() const;
 };
 
 struct BlockOutcome {

@@ -9,8 +9,8 @@
 #include "collectives/local/local_world.h"
 #include "kernels/open_device.h"
 #include "kernels/sim/hazard_check.h"
+#include "models/decoder/placement.h"
 #include "models/layers/transformer_block.h"
-#include "models/llama/placement.h"
 #include "runtime/nn/offload.h"
 #include "runtime/nn/recompute.h"
 #include "tests/support/allocation_count.h"
@@ -81,19 +81,19 @@ class Rig {
     spec.hidden_width = kHidden;
     spec.dropout = options.dropout;
     spec.selective_recompute = options.form.recomputes == Recomputes::kSelected;
-    const LlamaShape shape = {.vocab_size = 2,
-                              .hidden_size = kWidth,
-                              .intermediate_size = kHidden,
-                              .num_layers = kBlocks,
-                              .num_heads = kHeads,
-                              .num_kv_heads = kKvHeads,
-                              .head_dim = kHeadDim};
+    const DecoderShape shape = {.vocab_size = 2,
+                                .hidden_size = kWidth,
+                                .intermediate_size = kHidden,
+                                .num_layers = kBlocks,
+                                .num_heads = kHeads,
+                                .num_kv_heads = kKvHeads,
+                                .head_dim = kHeadDim};
     std::vector<std::unique_ptr<Module>> modules;
     for (int64_t i = 0; i < kBlocks; ++i) {
       std::unique_ptr<Module> block =
           std::make_unique<TransformerBlock>(i, spec, rope_, *parallel_);
       block->VisitParameters([&](Parameter& parameter) {
-        if (parallel_->size() > 1) PlaceLlamaParameter(parameter, shape, *parallel_);
+        if (parallel_->size() > 1) PlaceParameter(parameter, shape, *parallel_);
       });
       if (options.form.recomputes == Recomputes::kBlocks) block = MakeRecomputed(std::move(block));
       if (options.form.offloads) block = MakeOffloaded(std::move(block), offload_);

@@ -12,7 +12,8 @@
 #include <gtest/gtest.h>
 #include "collectives/local/local_world.h"
 #include "kernels/base/error.h"
-#include "models/llama/model.h"
+#include "models/decoder/model.h"
+#include "models/llama/shape.h"
 #include "runtime/data/global_batch.h"
 #include "runtime/parallel/data/data_parallel.h"
 #include "runtime/schedule/parameter_fetches.h"
@@ -48,7 +49,7 @@ StepOutcome RunSchedule(const Schedule& schedule, bool tied) {
   const TemporaryFolder folder;
   RunConfig config = TinyRun();
   config.mutable_model()->mutable_llama()->set_tie_word_embeddings(tied);
-  const LlamaShape shape = MakeLlamaShape(config.model().llama());
+  const DecoderShape shape = MakeShape(config.model().llama());
   const auto device = OpenTestDevice(MakeThreadPool(2));
   LocalWorld world(1);
   const auto alone = world.bootstrap(0).Connect(*device);
@@ -56,7 +57,7 @@ StepOutcome RunSchedule(const Schedule& schedule, bool tied) {
   const auto communication = device->NewStream(StreamKind::kCommunication, "communication");
   const Precision precision = Precision::All(DType::kF64);
 
-  LlamaModel model(shape, precision, *compute);
+  DecoderModel model(shape, precision, *compute);
   DataParallel data_parallel({model.stage().Parameters()}, precision, {*alone, *alone}, *compute,
                              *communication, {});
   data_parallel.Initialize(3);

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "models/llama/model.h"
+#include "models/decoder/model.h"
 #include "runtime/mesh/placement.h"
 #include "runtime/nn/parameter.h"
 #include "runtime/parallel/tensor/tensor_parallel.h"
@@ -22,20 +22,20 @@ namespace cadmus {
 
 // One sentence for each size of the model that `tp` ranks cannot share, with a tp that would do;
 // empty: they can.
-std::vector<std::string> LlamaTensorParallelProblems(const LlamaShape& shape, int tp);
+std::vector<std::string> TensorParallelProblems(const DecoderShape& shape, int tp);
 
 // On how many of `tp` ranks each key/value head lies; of the ranks 0 … tp−1, r and those with the
 // same r / replicas hold the same ones. Requires no problems, as do the functions below.
-int NumKvReplicas(const LlamaShape& shape, int tp);
+int NumKvReplicas(const DecoderShape& shape, int tp);
 
 // The placement of the parameter `name` on a mesh whose only axis is tp. Throws kInternal for a
 // name that is not of the family.
-PlacementSpec LlamaPlacement(const std::string& name, const LlamaShape& shape, int tp);
+PlacementSpec DecoderPlacement(const std::string& name, const DecoderShape& shape, int tp);
 
 // Gives a parameter its part on this rank, and says of which rows the rank's gradient is a part
 // only: a norm's weight where the tokens between the regions are split, and key and value rows that
 // other ranks' query heads read too.
-void PlaceLlamaParameter(Parameter& parameter, const LlamaShape& shape,
-                         const TensorParallel& parallel);
+void PlaceParameter(Parameter& parameter, const DecoderShape& shape,
+                    const TensorParallel& parallel);
 
 }  // namespace cadmus

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "models/llama/placement.h"
+#include "models/decoder/placement.h"
 
 #include "kernels/base/error.h"
 #include "runtime/parallel/tensor/place.h"
@@ -19,12 +19,12 @@ Role RoleOf(const std::string& name) {
   CADMUS_UNREACHABLE(StrCat("the Llama family has no parameter ", name));
 }
 
-bool Fits(const LlamaShape& shape, int tp) {
+bool Fits(const DecoderShape& shape, int tp) {
   return shape.num_heads % tp == 0 && shape.intermediate_size % tp == 0 &&
          (shape.num_kv_heads % tp == 0 || tp % shape.num_kv_heads == 0);
 }
 
-std::vector<DimPlacement> DimsOf(Role role, const LlamaShape& shape, int tp) {
+std::vector<DimPlacement> DimsOf(Role role, const DecoderShape& shape, int tp) {
   const int64_t width = shape.hidden_size;
   const int64_t query_rows = shape.num_heads * shape.head_dim;
   const Block kv_rows = {.extent = shape.num_kv_heads * shape.head_dim,
@@ -53,7 +53,7 @@ std::vector<DimPlacement> DimsOf(Role role, const LlamaShape& shape, int tp) {
 
 }  // namespace
 
-std::vector<std::string> LlamaTensorParallelProblems(const LlamaShape& shape, int tp) {
+std::vector<std::string> TensorParallelProblems(const DecoderShape& shape, int tp) {
   CADMUS_CHECK(tp >= 1, StrCat("tp ", tp));
   std::vector<std::string> problems;
   if (Fits(shape, tp)) return problems;
@@ -62,30 +62,31 @@ std::vector<std::string> LlamaTensorParallelProblems(const LlamaShape& shape, in
   const std::string remedy = StrCat("; the next smaller tp that this model allows is ", smaller);
   const auto must_divide = [&](const char* field, int64_t size) {
     if (size % tp == 0) return;
-    problems.push_back(
-        StrCat("parallel.tp = ", tp, " does not divide model.llama.", field, " = ", size, remedy));
+    problems.push_back(StrCat("parallel.tp = ", tp, " does not divide model.", shape.family, ".",
+                              field, " = ", size, remedy));
   };
   must_divide("num_attention_heads", shape.num_heads);
   if (shape.num_kv_heads % tp != 0 && tp % shape.num_kv_heads != 0) {
-    problems.push_back(StrCat("parallel.tp = ", tp, " and model.llama.num_key_value_heads = ",
-                              shape.num_kv_heads, ": one must divide the other", remedy));
+    problems.push_back(StrCat("parallel.tp = ", tp, " and model.", shape.family,
+                              ".num_key_value_heads = ", shape.num_kv_heads,
+                              ": one must divide the other", remedy));
   }
   must_divide("intermediate_size", shape.intermediate_size);
   return problems;
 }
 
-int NumKvReplicas(const LlamaShape& shape, int tp) {
+int NumKvReplicas(const DecoderShape& shape, int tp) {
   return tp <= shape.num_kv_heads ? 1 : tp / static_cast<int>(shape.num_kv_heads);
 }
 
-PlacementSpec LlamaPlacement(const std::string& name, const LlamaShape& shape, int tp) {
+PlacementSpec DecoderPlacement(const std::string& name, const DecoderShape& shape, int tp) {
   return {.name = name, .dims = DimsOf(RoleOf(name), shape, tp)};
 }
 
-void PlaceLlamaParameter(Parameter& parameter, const LlamaShape& shape,
-                         const TensorParallel& parallel) {
+void PlaceParameter(Parameter& parameter, const DecoderShape& shape,
+                    const TensorParallel& parallel) {
   const int tp = parallel.size();
-  Place(parameter, LlamaPlacement(parameter.name, shape, tp), parallel);
+  Place(parameter, DecoderPlacement(parameter.name, shape, tp), parallel);
   const Role role = RoleOf(parameter.name);
   parameter.partial_rows.clear();
   if (role == Role::kNorm && parallel.splits_sequence()) {

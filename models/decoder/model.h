@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Llama family: from a config to the modules of a stage.
-// Source: Touvron et al., 2302.13971 §2.2; Llama 2 (2307.09288) for grouped-query attention.
+// DecoderModel: from a shape to the modules of a rank's pipeline stages: embedding, blocks, head.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "models/decoder/shape.h"
 #include "models/layers/rope_tables.h"
 #include "runtime/nn/precision.h"
 #include "runtime/nn/stage.h"
@@ -16,27 +17,7 @@ namespace cadmus {
 
 class ActivationOffload;
 class Communicator;
-class LlamaConfig;
 class TensorParallel;
-
-struct LlamaShape {
-  int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0, num_layers = 0;
-  int64_t num_heads = 0, num_kv_heads = 0, head_dim = 0, max_positions = 0;
-  double rope_theta = 0, norm_epsilon = 0, initial_std = 0, dropout = 0;
-  bool tied_embeddings = false;
-};
-
-// Fills defaults and checks every field against the others. Throws kConfig, naming the field and
-// what would do.
-LlamaShape MakeLlamaShape(const LlamaConfig& config);
-
-// Parameters, embeddings and norms included.
-int64_t NumParameters(const LlamaShape& shape);
-
-// Model FLOPs of one training step on one sequence: 6 per matrix weight and token (2 forward, 4
-// backward; the embedding's look-up has none), attention 4 · H · S² / 2 · D per layer forward
-// and 2.5 times that backward.
-double TrainingFlops(const LlamaShape& shape, int64_t sequence_length);
 
 enum class Recompute : uint8_t {
   kNone,
@@ -45,7 +26,7 @@ enum class Recompute : uint8_t {
 };
 
 // What one rank holds of a model, and what its blocks keep for backward.
-struct LlamaPart {
+struct DecoderPart {
   std::vector<StageRange> chunks;                   // pipeline stages, each run as one chunk
   const TensorParallel* tensor_parallel = nullptr;  // null: matrices are whole
   // The first and the last pipeline rank, where the embedding's table is tied to the head and they
@@ -56,29 +37,29 @@ struct LlamaPart {
   ActivationOffload* offload = nullptr;  // null: what blocks save stays on the device
 };
 
-class LlamaModel {
+class DecoderModel {
  public:
   // All layers on one rank, in one chunk. The weights have no memory yet.
-  LlamaModel(const LlamaShape& shape, const Precision& precision, Stream& stream);
+  DecoderModel(const DecoderShape& shape, const Precision& precision, Stream& stream);
   // One rank's part. What `part` points to must outlive the model.
-  LlamaModel(const LlamaShape& shape, const Precision& precision, const LlamaPart& part,
-             Stream& stream);
+  DecoderModel(const DecoderShape& shape, const Precision& precision, const DecoderPart& part,
+               Stream& stream);
 
-  const LlamaShape& shape() const { return shape_; }
+  const DecoderShape& shape() const { return shape_; }
   int num_chunks() const { return static_cast<int>(chunks_.size()); }
   Stage& chunk(int index) { return *chunks_[static_cast<size_t>(index)]; }
   // The only chunk.
   Stage& stage() { return chunk(0); }
 
   // Places for the norms of all parameters of the whole model (Parameter::norm_slot).
-  static int NumNormSlots(const LlamaShape& shape);
+  static int NumNormSlots(const DecoderShape& shape);
 
  private:
-  std::unique_ptr<Stage> MakeChunk(const StageRange& range, const LlamaPart& part);
-  std::unique_ptr<Module> MakeBlock(int64_t index, int64_t index_in_chunk, const LlamaPart& part,
+  std::unique_ptr<Stage> MakeChunk(const StageRange& range, const DecoderPart& part);
+  std::unique_ptr<Module> MakeBlock(int64_t index, int64_t index_in_chunk, const DecoderPart& part,
                                     const TensorParallel& parallel) const;
 
-  LlamaShape shape_;
+  DecoderShape shape_;
   TensorParallel alone_;  // where the part names no tensor-parallel ranks
   RopeTables rope_;
   Parameter* table_VM_ = nullptr;  // of this rank's embedding, if it has one

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the family says of itself, its size, its work, its mistakes, against counts made elsewhere.
-#include "models/llama/model.h"
+#include "models/llama/shape.h"
 
 #include <gmock/gmock.h>
 
@@ -9,6 +9,7 @@
 
 #include "kernels/base/error.h"
 #include "kernels/open_device.h"
+#include "models/decoder/model.h"
 #include "models/llama/llama_config.pb.h"
 
 namespace cadmus {
@@ -30,7 +31,7 @@ LlamaConfig SmallConfig() {
 
 std::string Refusal(const LlamaConfig& config) {
   try {
-    MakeLlamaShape(config);
+    MakeShape(config);
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), Kind::kConfig);
     return e.message();
@@ -38,17 +39,17 @@ std::string Refusal(const LlamaConfig& config) {
   return "accepted";
 }
 
-TEST(LlamaShape, DefaultsFollowTheOtherFields) {
+TEST(DecoderShape, DefaultsFollowTheOtherFields) {
   LlamaConfig config = SmallConfig();
-  EXPECT_EQ(MakeLlamaShape(config).head_dim, 4);
-  EXPECT_EQ(MakeLlamaShape(config).num_kv_heads, 2);
+  EXPECT_EQ(MakeShape(config).head_dim, 4);
+  EXPECT_EQ(MakeShape(config).num_kv_heads, 2);
   config.clear_num_key_value_heads();
   config.set_head_dim(10);
-  EXPECT_EQ(MakeLlamaShape(config).head_dim, 10);
-  EXPECT_EQ(MakeLlamaShape(config).num_kv_heads, 6);
+  EXPECT_EQ(MakeShape(config).head_dim, 10);
+  EXPECT_EQ(MakeShape(config).num_kv_heads, 6);
 }
 
-TEST(LlamaShape, EachMistakeIsNamed) {
+TEST(DecoderShape, EachMistakeIsNamed) {
   const auto refusal = [](const std::function<void(LlamaConfig&)>& spoil) {
     LlamaConfig config = SmallConfig();
     spoil(config);
@@ -73,7 +74,7 @@ TEST(LlamaShape, EachMistakeIsNamed) {
   EXPECT_THAT(refusal([](C& c) { c.set_rms_norm_eps(-1); }), HasSubstr("rms_norm_eps"));
 }
 
-TEST(LlamaModel, NumParametersIsTheSumOverTheParameters) {
+TEST(DecoderModel, NumParametersIsTheSumOverTheParameters) {
   const auto device = OpenDevice({.memory_bytes = int64_t{1} << 20, .pool = MakeThreadPool(1)});
   const auto stream = device->NewStream(StreamKind::kCompute, "compute");
   for (const bool tied : {false, true}) {
@@ -81,8 +82,8 @@ TEST(LlamaModel, NumParametersIsTheSumOverTheParameters) {
       LlamaConfig config = SmallConfig();
       config.set_tie_word_embeddings(tied);
       config.set_head_dim(head_dim);
-      const LlamaShape shape = MakeLlamaShape(config);
-      LlamaModel model(shape, Precision::All(DType::kF32), *stream);
+      const DecoderShape shape = MakeShape(config);
+      DecoderModel model(shape, Precision::All(DType::kF32), *stream);
       int64_t sum = 0;
       for (const Parameter* parameter : model.stage().Parameters()) {
         sum += parameter->shape.num_elements();
@@ -92,8 +93,8 @@ TEST(LlamaModel, NumParametersIsTheSumOverTheParameters) {
   }
 }
 
-TEST(LlamaModel, TrainingFlopsIsTheCountByHand) {
-  const LlamaShape shape = MakeLlamaShape(SmallConfig());
+TEST(DecoderModel, TrainingFlopsIsTheCountByHand) {
+  const DecoderShape shape = MakeShape(SmallConfig());
   // Weights in matrices, per layer: q and o 24·24 each, k and v 24·8 each, three of 24·40; the head
   // is 24·101.
   const double weights = 3 * (2 * 576 + 2 * 192 + 3 * 960) + 2424;
@@ -104,7 +105,7 @@ TEST(LlamaModel, TrainingFlopsIsTheCountByHand) {
   // Tied or not, the head's product is executed.
   LlamaConfig tied = SmallConfig();
   tied.set_tie_word_embeddings(true);
-  EXPECT_EQ(TrainingFlops(MakeLlamaShape(tied), 16), TrainingFlops(shape, 16));
+  EXPECT_EQ(TrainingFlops(MakeShape(tied), 16), TrainingFlops(shape, 16));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Placement of the family: every parameter of a model is placed, its slices tile it once over the
 // owners, query heads meet their key/value heads, and sizes that do not divide are named.
-#include "models/llama/placement.h"
+#include "models/decoder/placement.h"
 
 #include <gmock/gmock.h>
 
@@ -20,8 +20,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-LlamaShape SmallShape() {
-  return {.vocab_size = 101,
+DecoderShape SmallShape() {
+  return {.family = "llama",
+          .vocab_size = 101,
           .hidden_size = 24,
           .intermediate_size = 48,
           .num_layers = 2,
@@ -36,7 +37,7 @@ LlamaShape SmallShape() {
 
 // A model whose parameters are placed for one rank of `tp`, on paper.
 struct PlacedModel {
-  PlacedModel(const LlamaShape& shape, int rank, int tp, const TensorParallelOptions& options)
+  PlacedModel(const DecoderShape& shape, int rank, int tp, const TensorParallelOptions& options)
       : device(OpenDevice({.kind = DeviceKind::kSim, .memory_bytes = 1 << 26})),
         stream(device->NewStream(StreamKind::kCompute, "compute")),
         ranks("tp", rank, tp, *device),
@@ -45,7 +46,7 @@ struct PlacedModel {
         parallel(ranks, NumKvReplicas(shape, tp) > 1 ? &kv_replicas : nullptr, options),
         model(shape, Precision(), *stream),
         parameters(model.stage().Parameters()) {
-    for (Parameter* parameter : parameters) PlaceLlamaParameter(*parameter, shape, parallel);
+    for (Parameter* parameter : parameters) PlaceParameter(*parameter, shape, parallel);
   }
 
   Parameter& operator[](const std::string& name) {
@@ -59,11 +60,11 @@ struct PlacedModel {
   std::unique_ptr<Stream> stream;
   SimCommunicator ranks, kv_replicas;
   TensorParallel parallel;
-  LlamaModel model;
+  DecoderModel model;
   std::vector<Parameter*> parameters;
 };
 
-TEST(LlamaPlacement, OwnersTileEveryParameterOnce) {
+TEST(DecoderPlacement, OwnersTileEveryParameterOnce) {
   for (const int tp : {2, 4, 8}) {
     int64_t owned = 0;
     for (int rank = 0; rank < tp; ++rank) {
@@ -78,19 +79,19 @@ TEST(LlamaPlacement, OwnersTileEveryParameterOnce) {
   }
 }
 
-TEST(LlamaPlacement, OneRankHoldsParametersWholeAndNoPartialRows) {
+TEST(DecoderPlacement, OneRankHoldsParametersWholeAndNoPartialRows) {
   const auto device = OpenDevice({.kind = DeviceKind::kSim, .memory_bytes = 1 << 26});
   const auto stream = device->NewStream(StreamKind::kCompute, "compute");
-  LlamaModel model(SmallShape(), Precision(), *stream);
+  DecoderModel model(SmallShape(), Precision(), *stream);
   for (Parameter* parameter : model.stage().Parameters()) {
-    PlaceLlamaParameter(*parameter, SmallShape(), TensorParallel());
+    PlaceParameter(*parameter, SmallShape(), TensorParallel());
     EXPECT_THAT(parameter->slices, IsEmpty());
     EXPECT_THAT(parameter->partial_rows, IsEmpty());
   }
 }
 
 // Rank 5 of 8 has query head 5 of 8, which reads key/value head 1 of 2; so do ranks 4, 6 and 7.
-TEST(LlamaPlacement, QueryHeadsMeetTheirKeyValueHeads) {
+TEST(DecoderPlacement, QueryHeadsMeetTheirKeyValueHeads) {
   PlacedModel placed(SmallShape(), 5, 8, {});
   const Parameter& qkv = placed["blocks.1.attention.qkv.weight"];
   EXPECT_EQ(qkv.LocalShape(), Shape({3 * 4, 24}));
@@ -109,14 +110,14 @@ TEST(LlamaPlacement, QueryHeadsMeetTheirKeyValueHeads) {
   EXPECT_EQ(out.slices[0].global_offset, Shape({0, 5 * 4}));
 }
 
-TEST(LlamaPlacement, WithAHeadForEveryRankNothingIsPartial) {
+TEST(DecoderPlacement, WithAHeadForEveryRankNothingIsPartial) {
   PlacedModel placed(SmallShape(), 1, 2, {.sequence_parallel = false});
   for (const Parameter* parameter : placed.parameters) {
     EXPECT_THAT(parameter->partial_rows, IsEmpty()) << parameter->name;
   }
 }
 
-TEST(LlamaPlacement, GateAndUpAreOfTheSameHiddenColumns) {
+TEST(DecoderPlacement, GateAndUpAreOfTheSameHiddenColumns) {
   PlacedModel placed(SmallShape(), 1, 4, {});
   const Parameter& gate_up = placed["blocks.0.mlp.gate_up.weight"];
   ASSERT_EQ(gate_up.slices.size(), 2U);
@@ -125,7 +126,7 @@ TEST(LlamaPlacement, GateAndUpAreOfTheSameHiddenColumns) {
   EXPECT_EQ(placed["blocks.0.mlp.down.weight"].slices[0].global_offset, Shape({0, 12}));
 }
 
-TEST(LlamaPlacement, TheVocabularyIsPaddedAtItsEnd) {
+TEST(DecoderPlacement, TheVocabularyIsPaddedAtItsEnd) {
   PlacedModel placed(SmallShape(), 3, 4, {});
   for (const char* name : {"embedding.weight", "head.weight"}) {
     const Parameter& table = placed[name];
@@ -134,7 +135,7 @@ TEST(LlamaPlacement, TheVocabularyIsPaddedAtItsEnd) {
   }
 }
 
-TEST(LlamaPlacement, NormsArePartialWhereTokensAreSplit) {
+TEST(DecoderPlacement, NormsArePartialWhereTokensAreSplit) {
   std::set<std::string> partial;
   PlacedModel placed(SmallShape(), 0, 2, {});
   for (const Parameter* parameter : placed.parameters) {
@@ -150,36 +151,36 @@ TEST(LlamaPlacement, NormsArePartialWhereTokensAreSplit) {
                                    "final_norm.weight"));
 }
 
-TEST(LlamaPlacement, ReplicatedHeadsWithoutTheirGroupAreRefused) {
+TEST(DecoderPlacement, ReplicatedHeadsWithoutTheirGroupAreRefused) {
   const auto device = OpenDevice({.kind = DeviceKind::kSim, .memory_bytes = 1 << 26});
   SimCommunicator ranks("tp", 0, 4, *device);
   const TensorParallel parallel(ranks, nullptr, {});
   Parameter qkv = {.name = "blocks.0.attention.qkv.weight", .shape = {48, 24}};
-  EXPECT_THROW(PlaceLlamaParameter(qkv, SmallShape(), parallel), Error);
+  EXPECT_THROW(PlaceParameter(qkv, SmallShape(), parallel), Error);
 }
 
-TEST(LlamaPlacement, AnUnknownNameIsRefused) {
-  EXPECT_THROW(LlamaPlacement("blocks.0.router.weight", SmallShape(), 2), Error);
+TEST(DecoderPlacement, AnUnknownNameIsRefused) {
+  EXPECT_THROW(DecoderPlacement("blocks.0.router.weight", SmallShape(), 2), Error);
 }
 
-TEST(LlamaTensorParallelProblems, EachSizeThatDoesNotDivideIsNamedWithATpThatWould) {
-  EXPECT_THAT(LlamaTensorParallelProblems(SmallShape(), 1), IsEmpty());
-  EXPECT_THAT(LlamaTensorParallelProblems(SmallShape(), 8), IsEmpty());
+TEST(TensorParallelProblems, EachSizeThatDoesNotDivideIsNamedWithATpThatWould) {
+  EXPECT_THAT(TensorParallelProblems(SmallShape(), 1), IsEmpty());
+  EXPECT_THAT(TensorParallelProblems(SmallShape(), 8), IsEmpty());
   EXPECT_THAT(
-      LlamaTensorParallelProblems(SmallShape(), 5),
+      TensorParallelProblems(SmallShape(), 5),
       ElementsAre("parallel.tp = 5 does not divide model.llama.num_attention_heads = 8; the next "
                   "smaller tp that this model allows is 4",
                   "parallel.tp = 5 and model.llama.num_key_value_heads = 2: one must divide the "
                   "other; the next smaller tp that this model allows is 4",
                   "parallel.tp = 5 does not divide model.llama.intermediate_size = 48; the next "
                   "smaller tp that this model allows is 4"));
-  LlamaShape three = SmallShape();
+  DecoderShape three = SmallShape();
   three.num_heads = 6;
   three.num_kv_heads = 3;
-  EXPECT_THAT(LlamaTensorParallelProblems(three, 2),
+  EXPECT_THAT(TensorParallelProblems(three, 2),
               ElementsAre(HasSubstr("num_key_value_heads = 3: one must divide the other; the next "
                                     "smaller tp that this model allows is 1")));
-  EXPECT_THAT(LlamaTensorParallelProblems(three, 6), IsEmpty());
+  EXPECT_THAT(TensorParallelProblems(three, 6), IsEmpty());
 }
 
 }  // namespace
