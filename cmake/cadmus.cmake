@@ -27,21 +27,39 @@ find_package(Protobuf REQUIRED)
 # The compile options that every target of ours shares.
 add_library(cadmus_options INTERFACE)
 target_include_directories(cadmus_options INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(cadmus_options INTERFACE
-  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+target_compile_options(cadmus_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:
+  -Wall -Wextra -Wnon-virtual-dtor -Woverloaded-virtual -Werror
   # Argument structs are filled by name; what is left out keeps its default.
   -Wno-missing-field-initializers
   # One rounding per operation on every machine: results do not depend on what a compiler fuses.
-  -ffp-contract=off)
+  -ffp-contract=off>)
+# A local name shadows none of another source, though the two compile together.
+target_compile_options(cadmus_options INTERFACE
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>>:-Wshadow>)
 target_link_libraries(cadmus_options INTERFACE Threads::Threads)
 target_link_options(cadmus_options INTERFACE LINKER:--exclude-libs,libprotobuf.a)
 
-# cadmus_library(kernels_base SOURCES a.cc b.cc LINK other_target PRIVATE_LINK vendor)
-# One target per folder; LINK is the folder's include permission made visible to the linker.
+# Compiles several sources of a target as one, those of ALONE excepted: most of what a source costs is the headers that all
+# include. Tests are always built so, the products only with sanitizers: their optimised build shows that each stands
+# alone.
+function(cadmus_compile_together name)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  # A type of a source is not one of a header, though it is included here.
+  target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  if(ARGN)
+    set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
+endfunction()
+
+# cadmus_library(kernels_base SOURCES a.cc b.cc LINK other_target PRIVATE_LINK vendor ALONE b.cc)
+# One target per folder; LINK is the folder's include permission made visible to the linker. ALONE: cadmus_compile_together.
 function(cadmus_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK;ALONE" ${ARGN})
   if(ARG_SOURCES)
     add_library(${name} STATIC ${ARG_SOURCES})
+    if(CADMUS_SANITIZE)
+      cadmus_compile_together(${name} ${ARG_ALONE})
+    endif()
     target_link_libraries(${name} PUBLIC cadmus_options cadmus_sanitize ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
   else()
     add_library(${name} INTERFACE)
@@ -74,10 +92,10 @@ endfunction()
 # Tests are compiled once and run once: what optimising them costs is more than what it brings.
 set(CADMUS_TEST_OPTIONS $<IF:$<CONFIG:Sanitize>,-O0,-O1>)
 
-# cadmus_test(kernels_base_test SOURCES philox_test.cc LINK kernels_base LABELS cpu)
+# cadmus_test(kernels_base_test SOURCES philox_test.cc LINK kernels_base LABELS cpu ALONE philox_test.cc)
 # One binary for the tests of one folder; every case is a test of ctest. Each case may take TIMEOUT seconds (120).
 function(cadmus_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS;ALONE" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -87,6 +105,7 @@ function(cadmus_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock_main)
   target_compile_options(${name} PRIVATE ${CADMUS_TEST_OPTIONS})
+  cadmus_compile_together(${name} ${ARG_ALONE})
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
@@ -101,6 +120,7 @@ function(cadmus_mpi_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock)
   target_compile_options(${name} PRIVATE ${CADMUS_TEST_OPTIONS})
+  cadmus_compile_together(${name})
   foreach(ranks ${ARG_RANKS})
     add_test(NAME ${name}.${ranks}_ranks
       COMMAND ${CMAKE_SOURCE_DIR}/tests/support/mpirun.sh ${ranks} $<TARGET_FILE:${name}>)

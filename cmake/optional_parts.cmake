@@ -27,7 +27,31 @@ function(cadmus_optional choice result found remedy)
   endif()
 endfunction()
 
-# The CUDA back end is not written yet: AUTO is OFF, ON is refused by name.
-cadmus_optional(CADMUS_CUDA CADMUS_HAS_CUDA "" "the cuda back end is not in this version; use CADMUS_CUDA=OFF")
+# CUDA: the compiler, and cuBLASLt of the same toolkit. Machine code for sm_80 and sm_90, and PTX that newer GPUs
+# compile when the program starts.
+set(_found_cuda "")
+if(NOT CADMUS_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  check_language(CUDA)
+  find_package(CUDAToolkit 13.0 QUIET)
+  if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND TARGET CUDA::cublasLt)
+    set(_found_cuda ON)
+  endif()
+endif()
+cadmus_optional(CADMUS_CUDA CADMUS_HAS_CUDA "${_found_cuda}"
+  "install CUDA 13.0 or newer with nvcc and cuBLAS, put nvcc on the PATH (or set CUDACXX), or use CADMUS_CUDA=OFF")
+if(CADMUS_HAS_CUDA)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90-real)
+  endif()
+  enable_language(CUDA)
+  # CMake 3.25 does not know yet that nvcc has C++20.
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  # What ptxas says of each kernel is kept beside its object file.
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/cmake/keep_ptxas_report.sh ${CADMUS_CCACHE})
+endif()
 cadmus_optional(CADMUS_NCCL CADMUS_HAS_NCCL "" "the nccl communicator is not in this version; use CADMUS_NCCL=OFF")
 message(STATUS "cadmus: cuda ${CADMUS_HAS_CUDA}, nccl ${CADMUS_HAS_NCCL}, sanitizers '${CADMUS_SANITIZE}'")

@@ -2,25 +2,37 @@
 #include "models/families.h"
 
 #include "kernels/base/error.h"
+#include "models/families.pb.h"
+#include "models/gpt2/gpt2_config.pb.h"
+#include "models/gpt2/hugging_face.h"
+#include "models/gpt2/shape.h"
+#include "models/hugging_face/common_fields.h"
+#include "models/hugging_face/config_json.h"
+#include "models/llama/hugging_face.h"
 #include "models/llama/llama_config.pb.h"
 #include "models/llama/shape.h"
-#include "models/families.pb.h"
 
 namespace cadmus {
 namespace {
 
-constexpr const char* kFamilies = "llama";
+constexpr const char* kFamilies = "llama, gpt2";
 
 // Calls visit(family's name, family's config) for the one that is set.
 template <class Config, class Visit>
 auto VisitFamily(Config& config, const Visit& visit) {
-  if (!config.has_llama()) {
+  if (config.has_llama() && config.has_gpt2()) {
+    throw Error(Kind::kConfig,
+                "model names llama and gpt2; a model is of exactly one family: "
+                "leave one of them out");
+  }
+  if (!config.has_llama() && !config.has_gpt2()) {
     throw Error(Kind::kConfig, StrCat("model is missing; the families are: ", kFamilies));
   }
   if constexpr (std::is_const_v<Config>) {
-    return visit("llama", config.llama());
+    return config.has_llama() ? visit("llama", config.llama()) : visit("gpt2", config.gpt2());
   } else {
-    return visit("llama", *config.mutable_llama());
+    return config.has_llama() ? visit("llama", *config.mutable_llama())
+                              : visit("gpt2", *config.mutable_gpt2());
   }
 }
 
@@ -43,6 +55,30 @@ void SetVocabSize(ModelConfig& config, int64_t vocab_size) {
 std::string FieldName(const ModelConfig& config, const std::string& field) {
   return VisitFamily(
       config, [&](const char* name, const auto&) { return StrCat("model.", name, ".", field); });
+}
+
+void ReadHuggingFaceConfig(ConfigJson& json, ModelConfig& config) {
+  const std::string type = json.Text("model_type").value_or("");
+  if (type == "gpt2") {
+    ReadHuggingFace(json, *config.mutable_gpt2());
+  } else if (IsLlamaModelType(type)) {
+    ReadHuggingFace(json, type, *config.mutable_llama());
+  } else {  // the fields that differ from the plainest type say what kind of model it is
+    ReadHuggingFace(json, "llama", *config.mutable_llama());
+    json.Differs(
+        StrCat("model_type is \"", type, "\"; the types are: gpt2, llama, mistral, qwen2, qwen3"));
+  }
+  ReadCommonFields(json);
+}
+
+void WriteHuggingFaceConfig(const ModelConfig& config, ConfigJsonWriter& json) {
+  VisitFamily(config, [&](const char*, const auto& family) { WriteHuggingFace(family, json); });
+}
+
+const HuggingFaceNames& NamesInHuggingFace(const ModelConfig& config) {
+  return *VisitFamily(config, [](const char* name, const auto&) {
+    return std::string_view(name) == "gpt2" ? &Gpt2Names() : &LlamaNames();
+  });
 }
 
 }  // namespace cadmus

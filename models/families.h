@@ -10,6 +10,9 @@
 
 namespace cadmus {
 
+class ConfigJson;
+class ConfigJsonWriter;
+struct HuggingFaceNames;
 class ModelConfig;
 
 // The shape of the one family that is set. Throws kConfig if none or several are, or as the
@@ -22,5 +25,13 @@ void SetVocabSize(ModelConfig& config, int64_t vocab_size);
 
 // "model.llama.vocab_size" for vocab_size of a Llama. Throws kConfig as MakeShape does.
 std::string FieldName(const ModelConfig& config, const std::string& field);
+
+// The family and model that a config.json of Hugging Face describes. What cannot be represented
+// becomes a difference of `json`. Throws kCheckpoint, with the types there are, for another
+// model_type.
+void ReadHuggingFaceConfig(ConfigJson& json, ModelConfig& config);
+// The same, back. Throws kConfig for what no model_type has.
+void WriteHuggingFaceConfig(const ModelConfig& config, ConfigJsonWriter& json);
+const HuggingFaceNames& NamesInHuggingFace(const ModelConfig& config);
 
 }  // namespace cadmus

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # run.sh [--quick]: installs what is missing, builds, and runs every test that this machine can run. Says why a test was
-# skipped; the last line is `N passed, M failed, K skipped`. --quick leaves out the sanitizer builds.
+# skipped; the last line is `N passed, M failed, K skipped`. --quick leaves out the sanitizers and the fuzz targets.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -87,7 +87,9 @@ number=0
 without_aslr=()
 
 step "packages"
-bash launch/install_packages.sh tests
+groups=(tests)
+if [[ $quick == no ]]; then groups+=(fuzz); fi
+bash launch/install_packages.sh "${groups[@]}"
 
 if build cpu-release all; then run_tests build; fi
 
@@ -96,12 +98,31 @@ if [[ $quick == no ]]; then
   # The thread sanitizer of GCC 12 cannot place its shadow under the address randomisation of newer kernels.
   if setarch -R true 2> /dev/null; then without_aslr=(setarch -R); fi
   # What has threads, and whole steps of many layouts over local ranks, some with every stream a worker.
-  threaded=(kernels/device kernels/ops kernels/cpu collectives runtime/data runtime/nn runtime/parallel runtime/schedule runtime/train)
+  threaded=(kernels/device kernels/cpu collectives runtime/data runtime/nn runtime/parallel runtime/schedule runtime/train)
   folders=("${threaded[@]/#/tests/}")
   if build cpu-tsan "${folders[@]/%//all}" launch_run_test layouts_agree; then
     for folder in "${folders[@]}"; do run_tests "build-tsan/$folder" -L cpu; done
     run_tests build-tsan/tests/launch/run -R 'ThreadedStreams|layouts_agree'
   fi
+fi
+
+# What people's files can do to their parsers: ten seconds each (tests/fuzz/README.md).
+if [[ $quick == no ]] && build cpu-fuzz fuzz; then
+  step "build-fuzz: fuzz targets"
+  tests/fuzz/run.sh 10 | tee "$reports/fuzz" || true
+  read -r p _ f _ < <(tail -n 1 "$reports/fuzz")
+  passed=$((passed + p)) failed=$((failed + f))
+fi
+
+# Compiles all CUDA code, wherever the compiler is, and runs it where there is a GPU.
+if command -v nvcc > /dev/null || [[ -n ${CUDACXX:-} ]]; then
+  if build cuda-compile kernels_gpu_test; then
+    if tests/ptxas_test.sh build-cuda-compile; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    run_tests build-cuda-compile/tests/kernels/gpu
+  fi
+else
+  echo "skipped: cuda-compile: no nvcc on the PATH"
+  skipped=$((skipped + 1))
 fi
 
 step "done"

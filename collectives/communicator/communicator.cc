@@ -10,7 +10,9 @@
 namespace cadmus {
 namespace {
 
-bool CanBeSummed(DType dtype) { return dtype == DType::kF64 || dtype == DType::kF32; }
+bool CanBeSummed(DType dtype) {
+  return dtype == DType::kF64 || dtype == DType::kF32 || dtype == DType::kBF16;
+}
 
 bool Overlap(const ConstTensorView& a, const ConstTensorView& b) {
   const auto* a_begin = static_cast<const char*>(a.raw());
@@ -42,7 +44,8 @@ void CheckPair(const char* op, const ConstTensorView& input, const ConstTensorVi
 }
 
 void CheckSummable(const char* op, DType dtype) {
-  CADMUS_CHECK(CanBeSummed(dtype), StrCat(op, ": sums are of F64 and F32, not of ", Name(dtype)));
+  CADMUS_CHECK(CanBeSummed(dtype),
+               StrCat(op, ": sums are of F64, F32 and BF16, not of ", Name(dtype)));
 }
 
 void CheckCounts(const char* name, std::span<const int64_t> counts, int size,

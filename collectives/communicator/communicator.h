@@ -31,7 +31,7 @@ namespace cadmus {
 // `site` says in words what a call is for; it must outlive the group (a literal, or a name kept by
 // the caller).
 struct AllReduceArgs {
-  TensorView buffer;  // in place; f64 or f32; contiguous
+  TensorView buffer;  // in place; f64, f32 or bf16; contiguous
   const char* site = "";
 };
 struct ReduceScatterArgs {
@@ -98,7 +98,8 @@ class Communicator {
   // Memory that this group's transport can use directly. Plain device memory by default.
   virtual Tensor Allocate(DType dtype, const Shape& shape, MemoryCategory category, Stream& stream);
 
-  // Dtypes other than f64 and f32 can be moved, not summed. Argument errors throw kInternal at the
+  // Dtypes other than f64, f32 and bf16 can be moved, not summed; bf16 is summed in f32, and a
+  // result rounded once. Argument errors throw kInternal at the
   // call. Buffers are contiguous, and stay valid until the stream has passed the call.
   void AllReduce(const AllReduceArgs& args, Stream& stream);
   void ReduceScatter(const ReduceScatterArgs& args, Stream& stream);

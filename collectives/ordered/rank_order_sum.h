@@ -9,8 +9,9 @@
 
 namespace cadmus {
 
-// output[i] = ((inputs[0][i] + inputs[1][i]) + inputs[2][i]) + …, in `dtype` (kF64 or kF32), for i
-// in [0, count). At least one input; `output` may be one of them, otherwise nothing overlaps.
+// output[i] = ((inputs[0][i] + inputs[1][i]) + inputs[2][i]) + …, for i in [0, count), in `dtype`
+// (kF64 or kF32); kBF16 is summed in f32 and rounded once. At least one input; `output` may be one
+// of them, otherwise nothing overlaps.
 void SumInRankOrder(DType dtype, std::span<const void* const> inputs, void* output, int64_t count);
 
 }  // namespace cadmus

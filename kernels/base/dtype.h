@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "kernels/base/bfloat16.h"
+
 namespace cadmus {
 
 enum class DType : uint8_t { kNone, kF64, kF32, kBF16, kF16, kI64, kI32, kU16, kU8 };
@@ -26,6 +28,8 @@ template <>
 inline constexpr DType DTypeOf<double> = DType::kF64;
 template <>
 inline constexpr DType DTypeOf<float> = DType::kF32;
+template <>
+inline constexpr DType DTypeOf<BFloat16> = DType::kBF16;
 template <>
 inline constexpr DType DTypeOf<int64_t> = DType::kI64;
 template <>

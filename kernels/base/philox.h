@@ -20,7 +20,7 @@ struct PhiloxKey {
 
 using PhiloxWords = std::array<uint32_t, 4>;
 
-inline PhiloxWords Philox(PhiloxKey key, PhiloxWords counter) {
+constexpr PhiloxWords Philox(PhiloxKey key, PhiloxWords counter) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t product0 = uint64_t{0xD2511F53} * counter[0];
     const uint64_t product1 = uint64_t{0xCD9E8D57} * counter[2];
@@ -36,7 +36,7 @@ inline PhiloxWords Philox(PhiloxKey key, PhiloxWords counter) {
 
 // The key of one random stream: a run's seed, the step (0 for initial weights) and the site that
 // draws.
-inline PhiloxKey DeriveKey(uint64_t seed, uint64_t step, uint64_t site) {
+constexpr PhiloxKey DeriveKey(uint64_t seed, uint64_t step, uint64_t site) {
   const PhiloxWords words =
       Philox({static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
              {static_cast<uint32_t>(site), static_cast<uint32_t>(site >> 32),
@@ -52,7 +52,9 @@ constexpr uint64_t SiteOf(std::string_view name) {
 }
 
 // Uniform in (0, 1), from one word: never 0, never 1.
-inline double UniformFromWord(uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
+constexpr double UniformFromWord(uint32_t word) {
+  return (static_cast<double>(word) + 0.5) * 0x1p-32;
+}
 
 // Two independent standard normals from two words (Box-Muller).
 inline std::array<double, 2> NormalPairFromWords(uint32_t a, uint32_t b) {

@@ -43,7 +43,7 @@ void Update(const AdamWArgs& args, ThreadPool& pool) {
     if (!args.weight_N) return;
     DispatchFloat(args.weight_N.dtype(), [&]<class W>(Storage<W>) {
       W* const weight = args.weight_N.data<W>();
-#pragma omp simd
+#pragma GCC ivdep
       for (int64_t i = begin; i < end; ++i) weight[i] = static_cast<W>(master[i]);
     });
   });
@@ -54,7 +54,7 @@ void Update(const AdamWArgs& args, ThreadPool& pool) {
 void AdamW(const AdamWArgs& args, Stream& stream) {
   Run(stream, [args, &pool = PoolOf(stream)] {
     DispatchFloat(args.grad_N.dtype(), [&]<class G>(Storage<G>) {
-      DispatchFloat(args.master_N.dtype(), [&]<class O>(Storage<O>) { Update<G, O>(args, pool); });
+      DispatchWide(args.master_N.dtype(), [&]<class O>(Storage<O>) { Update<G, O>(args, pool); });
     });
   });
 }

@@ -6,6 +6,7 @@
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/attention_block.h"
 #include "kernels/cpu/device.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/cpu/stream.h"
 #include "kernels/cpu/thread_pool.h"
 
@@ -150,11 +151,8 @@ void Backward(const AttentionBackwardArgs& args, const AttentionChoice& choice, 
 void AttentionBackward(const AttentionBackwardArgs& args, Stream& stream) {
   const AttentionChoice& choice = ChoiceOf(*args.plan);
   Run(stream, [args, &choice, &pool = PoolOf(stream)] {
-    if (args.plan->spec.dtype == DType::kF64) {
-      Backward<double>(args, choice, pool);
-    } else {
-      Backward<float>(args, choice, pool);
-    }
+    DispatchFloat(args.plan->spec.dtype,
+                  [&]<class T>(Storage<T>) { Backward<T>(args, choice, pool); });
   });
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/bf16_product.h"
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/numeric.h"
 #include "kernels/ops/attention_choice.h"
@@ -23,8 +24,8 @@ inline const AttentionChoice& ChoiceOf(const AttentionPlan& plan) {
   return cpu_plan->choice;
 }
 
-// Keys [begin, end). Documents do not decrease along a sequence, and a causal mask cuts off the
-// later keys, so the keys that a query sees are always one interval.
+// Keys [begin, end). Documents do not decrease along a sequence, a causal mask cuts off the later
+// keys and a window the earlier ones, so the keys that a query sees are always one interval.
 struct KeyRange {
   int64_t begin = 0, end = 0;
 
@@ -47,7 +48,10 @@ KeyRange VisibleKeys(const Args& args, int64_t entry, int64_t query) {
     range = {first - documents, last - documents};
   }
   if (args.plan->spec.mask == AttentionMask::kCausal) {
-    range.end = std::min(range.end, query + args.query_offset - args.key_offset + 1);
+    const int64_t own_key = query + args.query_offset - args.key_offset;
+    range.end = std::min(range.end, own_key + 1);
+    const int64_t window = args.plan->spec.window;
+    if (window > 0) range.begin = std::max(range.begin, own_key - window + 1);
   }
   return range.begin < range.end ? range : KeyRange{};
 }
@@ -86,7 +90,10 @@ Rows<T> Head(const TensorView& view, int64_t entry, int64_t head) {
 // Rounds sums to the storage type.
 template <class T, class W>
 void Store(const Rows<W>& sums, int64_t num_rows, int64_t num_columns, const Rows<T>& to) {
-  for (int64_t i = 0; i < num_rows; ++i) std::copy_n(sums.row(i), num_columns, to.row(i));
+  for (int64_t i = 0; i < num_rows; ++i) {
+    std::transform(sums.row(i), sums.row(i) + num_columns, to.row(i),
+                   [](W sum) { return static_cast<T>(sum); });
+  }
 }
 
 // The arrays of one slot; see AttentionScratch. W is the statistics type of T.

@@ -4,21 +4,29 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/attention_block.h"
 #include "kernels/cpu/device.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/cpu/stream.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace cadmus::cpu {
 namespace {
 
-// out[i] = exp(scores[i] - max); returns their sum as stored.
+// out[i] = exp(scores[i] - max); returns their sum, before they are rounded to T.
 template <class T, class W>
-W ExpRow(const W* __restrict scores, W max, int64_t count, T* __restrict out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(Exp(scores[i] - max));
-  return Sum<W>(count, [out](int64_t i) { return out[i]; });
+W ExpRow(W* __restrict scores, W max, int64_t count, T* __restrict out) {
+  if constexpr (std::is_same_v<T, W>) {
+    for (int64_t i = 0; i < count; ++i) out[i] = Exp(scores[i] - max);
+    return Sum<W>(count, [out](int64_t i) { return out[i]; });
+  } else {
+    for (int64_t i = 0; i < count; ++i) scores[i] = Exp(scores[i] - max);
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(scores[i]);
+    return Sum<W>(count, [scores](int64_t i) { return scores[i]; });
+  }
 }
 
 template <class T>
@@ -59,7 +67,7 @@ void ForwardBlock(const AttentionForwardArgs& args, const AttentionChoice& choic
       std::fill_n(probabilities, num_keys, T{0});
       const KeyRange seen = slot.visible[i].Within(key, num_keys);
       if (seen.empty()) continue;
-      const W* scores = slot.scores.row(i) + seen.begin;
+      W* scores = slot.scores.row(i) + seen.begin;
       const int64_t count = seen.end - seen.begin;
       const W new_max = std::max(max[i], Max<W>(count, [&](int64_t j) { return scores[j]; }));
       const W block_sum = ExpRow(scores, new_max, count, probabilities + seen.begin);
@@ -121,11 +129,8 @@ std::shared_ptr<const AttentionPlan> MakeAttentionPlan(const AttentionSpec& spec
 void AttentionForward(const AttentionForwardArgs& args, Stream& stream) {
   const AttentionChoice& choice = ChoiceOf(*args.plan);
   Run(stream, [args, &choice, &pool = PoolOf(stream)] {
-    if (args.plan->spec.dtype == DType::kF64) {
-      Forward<double>(args, choice, pool);
-    } else {
-      Forward<float>(args, choice, pool);
-    }
+    DispatchFloat(args.plan->spec.dtype,
+                  [&]<class T>(Storage<T>) { Forward<T>(args, choice, pool); });
   });
 }
 

@@ -78,7 +78,7 @@ void Convert(const CastArgs& args, ThreadPool& pool) {
   const T* const x = args.x.data<T>();
   U* const y = args.y.data<U>();
   ForRowPieces(args, pool, [&](int64_t x_offset, int64_t y_offset, int64_t n) {
-#pragma omp simd
+#pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) y[y_offset + i] = static_cast<U>(x[x_offset + i]);
   });
 }

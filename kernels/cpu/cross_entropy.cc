@@ -41,7 +41,7 @@ void WriteGradient(const RowStatistics<S>& row, double loss_scale, int64_t label
                    T* logits) {
   const S maximum = row.maximum;
   const S scale = static_cast<S>(loss_scale / row.sum);
-#pragma omp simd
+#pragma GCC ivdep
   for (int64_t v = 0; v < n; ++v) {
     logits[v] = static_cast<T>(Exp(S(logits[v]) - maximum) * scale);
   }

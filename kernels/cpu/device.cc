@@ -19,6 +19,10 @@ const char* VectorUnits() {
   return "no AVX2";
 }
 
+bool HasBf16Products() {
+  return __builtin_cpu_supports("avx512bf16") || __builtin_cpu_supports("amx-bf16");
+}
+
 DeviceProperties PropertiesOf(int64_t memory_bytes, const ThreadPool& pool) {
   DeviceProperties properties;
   properties.kind = DeviceKind::kCpu;
@@ -26,6 +30,7 @@ DeviceProperties PropertiesOf(int64_t memory_bytes, const ThreadPool& pool) {
                            pool.num_threads() == 1 ? " thread, " : " threads, ", VectorUnits());
   properties.memory_bytes = memory_bytes;
   properties.compute_units = pool.num_threads();
+  properties.bf16_products = HasBf16Products();
   return properties;
 }
 

@@ -25,6 +25,7 @@ void Forward(const EmbeddingForwardArgs& args, ThreadPool& pool) {
   const int64_t width = args.y_TD.dim(1);
   const int32_t* const token = args.tokens_T.data<int32_t>();
   const T* const table = args.table_VD.data<T>();
+  const T* const add = args.add_TD ? args.add_TD.data<T>() : nullptr;
   T* const y = args.y_TD.data<T>();
   const VocabularyPart part = PartOf(args.part, args.table_VD.dim(0));
   const int64_t num_rows = part.NumPresent(args.table_VD.dim(0));
@@ -32,10 +33,19 @@ void Forward(const EmbeddingForwardArgs& args, ThreadPool& pool) {
   ForPieces(pool, tokens, RowsPerTask(width), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t row = token[t] - part.first;
-      if (row >= 0 && row < num_rows) {
-        std::copy_n(table + row * width, width, y + t * width);
+      const bool is_here = row >= 0 && row < num_rows;
+      T* const y_row = y + t * width;
+      if (add != nullptr) {
+        const T* const add_row = add + t * width;
+        if (is_here) {
+          AddRow(table + row * width, add_row, width, y_row);
+        } else if (add_row != y_row) {
+          std::copy_n(add_row, width, y_row);
+        }
+      } else if (is_here) {
+        std::copy_n(table + row * width, width, y_row);
       } else {
-        std::fill_n(y + t * width, width, T(0));
+        std::fill_n(y_row, width, T(0));
       }
     }
   });

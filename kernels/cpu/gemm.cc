@@ -2,11 +2,11 @@
 #include "kernels/cpu/gemm.h"
 
 #include <algorithm>
-#include <type_traits>
-#include <utility>
 
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/device.h"
+#include "kernels/cpu/gemm_bf16.h"
+#include "kernels/cpu/gemm_operands.h"
 #include "kernels/cpu/stream.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/ops/gemm_choice.h"
@@ -17,21 +17,6 @@ namespace {
 struct CpuGemmPlan final : GemmPlan {
   GemmTiles tiles;
 };
-
-// The rows of one batch entry; Rows<T> or Rows<const T>, as the view allows.
-template <class T, class View>
-auto Entry(const View& view, int64_t entry) {
-  const int rows = view.num_dims() - 2;
-  auto* data = view.template data<T>() + (rows == 1 ? entry * view.stride(0) : 0);
-  return Rows<std::remove_pointer_t<decltype(data)>>{data, view.stride(rows)};
-}
-
-// The part of an operand from this row or column of op(operand) on.
-template <class T>
-Rows<T> Part(const Rows<T>& stored, Transpose transpose, int64_t row, int64_t column) {
-  if (transpose == Transpose::kYes) std::swap(row, column);
-  return {stored.row(row) + column, stored.stride};
-}
 
 template <class T>
 void GemmTile(const GemmArgs& args, const GemmTiles& tiles, int64_t task) {
@@ -63,16 +48,19 @@ void GemmTile(const GemmArgs& args, const GemmTiles& tiles, int64_t task) {
 
 }  // namespace
 
-std::shared_ptr<const GemmPlan> MakeGemmPlan(const GemmSpec& spec, Device& /*device*/) {
+std::shared_ptr<const GemmPlan> MakeGemmPlan(const GemmSpec& spec, Device& device) {
+  const GemmLibrary library = ChooseGemmLibrary(spec, device.properties());
+  if (spec.dtype == DType::kBF16) return MakeBf16GemmPlan(spec, library);
   auto plan = std::make_shared<CpuGemmPlan>();
   plan->spec = spec;
   plan->tiles = ChooseGemmTiles(spec);
-  plan->kernel = StrCat(spec.dtype == DType::kF64 ? "OpenBLAS" : "oneDNN", " on tiles of ",
-                        plan->tiles.tile_m, " x ", plan->tiles.tile_n);
+  plan->kernel =
+      StrCat(Name(library), " on tiles of ", plan->tiles.tile_m, " x ", plan->tiles.tile_n);
   return plan;
 }
 
 void Gemm(const GemmArgs& args, Stream& stream) {
+  if (args.plan->spec.dtype == DType::kBF16) return Bf16Gemm(args, stream);
   const auto* plan = dynamic_cast<const CpuGemmPlan*>(args.plan);
   CADMUS_CHECK(plan != nullptr, "the plan was made for another device");
   Run(stream, [args, &tiles = plan->tiles, &pool = PoolOf(stream)] {

@@ -82,6 +82,13 @@ inline T Exp(T x) {
   return mantissa * power_of_two(half) * power_of_two(exponent - half);
 }
 
+// out = a + b, rounded once; out may lie on a or b.
+template <class T>
+inline void AddRow(const T* a, const T* b, int64_t n, T* out) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(Wide<T>(a[i]) + Wide<T>(b[i]));
+}
+
 // Σ f(i) over [0, n) in W: kLanes interleaved partial sums, then one tree. The same bits for the
 // same n, and as fast as the loads of f.
 template <class W, class F>

@@ -34,7 +34,7 @@ void Rotate(const RopeArgs& args, ThreadPool& pool) {
       for (int64_t n = 0; n < heads; ++n) {
         T* const low = token + n * x.stride(2);
         T* const high = low + half;
-#pragma omp simd
+#pragma GCC ivdep
         for (int64_t i = 0; i < half; ++i) {
           const S u = low[i];
           const S v = high[i];

@@ -8,9 +8,16 @@ namespace cadmus {
 class Stream;
 struct RmsNormForwardArgs;
 struct RmsNormBackwardArgs;
+struct HeadNormForwardArgs;
+struct HeadNormBackwardArgs;
+struct LayerNormForwardArgs;
+struct LayerNormBackwardArgs;
 struct RopeArgs;
 struct SwiGluForwardArgs;
 struct SwiGluBackwardArgs;
+struct GeluForwardArgs;
+struct GeluBackwardArgs;
+struct BiasGradientArgs;
 struct EmbeddingForwardArgs;
 struct EmbeddingBackwardArgs;
 struct CrossEntropyArgs;
@@ -27,9 +34,16 @@ namespace cpu {
 
 void RmsNormForward(const RmsNormForwardArgs& args, Stream& stream);
 void RmsNormBackward(const RmsNormBackwardArgs& args, Stream& stream);
+void HeadNormForward(const HeadNormForwardArgs& args, Stream& stream);
+void HeadNormBackward(const HeadNormBackwardArgs& args, Stream& stream);
+void LayerNormForward(const LayerNormForwardArgs& args, Stream& stream);
+void LayerNormBackward(const LayerNormBackwardArgs& args, Stream& stream);
 void Rope(const RopeArgs& args, Stream& stream);
 void SwiGluForward(const SwiGluForwardArgs& args, Stream& stream);
 void SwiGluBackward(const SwiGluBackwardArgs& args, Stream& stream);
+void GeluForward(const GeluForwardArgs& args, Stream& stream);
+void GeluBackward(const GeluBackwardArgs& args, Stream& stream);
+void BiasGradient(const BiasGradientArgs& args, Stream& stream);
 void EmbeddingForward(const EmbeddingForwardArgs& args, Stream& stream);
 void EmbeddingBackward(const EmbeddingBackwardArgs& args, Stream& stream);
 void CrossEntropy(const CrossEntropyArgs& args, Stream& stream);

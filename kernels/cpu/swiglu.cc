@@ -23,7 +23,7 @@ void Forward(const SwiGluForwardArgs& args, ThreadPool& pool) {
       const T* const gate = gate_up + 2 * t * width;
       const T* const up = gate + width;
       T* const y_row = y + t * width;
-#pragma omp simd
+#pragma GCC ivdep
       for (int64_t i = 0; i < width; ++i) {
         const S g = gate[i];
         y_row[i] = static_cast<T>(g / (S(1) + Exp(-g)) * S(up[i]));
@@ -48,7 +48,7 @@ void Backward(const SwiGluBackwardArgs& args, ThreadPool& pool) {
       T* const dgate = dgate_up + 2 * t * width;
       T* const dup = dgate + width;
       // Both inputs of an element are read before either is written over.
-#pragma omp simd
+#pragma GCC ivdep
       for (int64_t i = 0; i < width; ++i) {
         const S g = gate[i];
         const S u = up[i];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/device/device.h"
 
+#include <new>
+
 #include "kernels/device/trace.h"
 
 namespace cadmus {
@@ -36,6 +38,12 @@ void Note(const char* name, const ConstTensorView& destination, const ConstTenso
 }
 
 }  // namespace
+
+std::shared_ptr<void> Device::NewHostMemory(int64_t bytes) {
+  CADMUS_CHECK(bytes >= 0, StrCat("host memory of ", bytes, " bytes"));
+  return {::operator new(static_cast<size_t>(bytes)),
+          [](void* memory) { ::operator delete(memory); }};
+}
 
 void Device::CopyToDevice(const TensorView& device_destination, const ConstTensorView& host_source,
                           Stream& stream) {

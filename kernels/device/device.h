@@ -24,10 +24,11 @@ enum class DeviceKind { kCpu, kCuda, kSim };
 // its kind included.
 struct DeviceProperties {
   DeviceKind kind = DeviceKind::kCpu;
-  std::string name;          // "cpu: 2 threads, AVX-512"
-  int64_t memory_bytes = 0;  // size of the slab
-  int compute_units = 1;     // threads of a CPU, multiprocessors of a GPU
-  int capability = 0;        // 90 for sm_90; 0 where it means nothing
+  std::string name;            // "cpu: 2 threads, AVX-512"
+  int64_t memory_bytes = 0;    // size of the slab
+  int compute_units = 1;       // threads of a CPU, multiprocessors of a GPU
+  int capability = 0;          // 90 for sm_90; 0 where it means nothing
+  bool bf16_products = false;  // of a CPU: AVX512-BF16 or AMX
 };
 
 class Device {
@@ -45,6 +46,9 @@ class Device {
 
   virtual std::unique_ptr<Stream> NewStream(StreamKind kind, std::string name) = 0;
   virtual std::unique_ptr<Event> NewEvent() = 0;
+  // Host memory from and to which copies are asynchronous: pinned on a GPU, plain elsewhere. Throws
+  // kOutOfMemory. shared_ptr: what was copied from it last may outlive its user.
+  virtual std::shared_ptr<void> NewHostMemory(int64_t bytes);
 
   // Copies between host and device, and on the device: same dtype and shape, contiguous.
   // Asynchronous: the host memory must stay valid and unchanged until `stream` has passed the copy.

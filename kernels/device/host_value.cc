@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/device/host_value.h"
 
+#include <new>
+
 #include "kernels/base/log.h"
 
 namespace cadmus {
 
 // The sim device copies nothing, so there the value stays what it is here.
 HostValue::HostValue(Device& device, double expectation)
-    : device_(device), value_(std::make_unique<double>(expectation)), arrived_(device.NewEvent()) {}
+    : device_(device),
+      memory_(device.NewHostMemory(sizeof(double))),
+      value_(new (memory_.get()) double(expectation)),
+      arrived_(device.NewEvent()) {}
 
 HostValue::~HostValue() {
   if (!fetched_) return;
@@ -16,7 +21,7 @@ HostValue::~HostValue() {
   } catch (const std::exception& e) {
     LogError(StrCat("a host value ends before its copy: ", e.what()));
     // The copy may still write there.
-    static_cast<void>(value_.release());
+    static_cast<void>(new std::shared_ptr<void>(std::move(memory_)));
   }
 }
 
@@ -24,7 +29,7 @@ void HostValue::Fetch(const ConstTensorView& scalar, Stream& stream) {
   CADMUS_CHECK(
       scalar.dtype() == DType::kF64 && scalar.num_elements() == 1,
       StrCat("a host value is one F64, not ", Name(scalar.dtype()), scalar.shape().ToString()));
-  device_.CopyToHost(TensorView(value_.get(), DType::kF64, scalar.shape()), scalar, stream);
+  device_.CopyToHost(TensorView(value_, DType::kF64, scalar.shape()), scalar, stream);
   stream.Record(*arrived_);
   fetched_ = true;
 }

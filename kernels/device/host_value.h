@@ -28,7 +28,8 @@ class HostValue {
 
  private:
   Device& device_;
-  std::unique_ptr<double> value_;  // stays in place while a copy is under way
+  std::shared_ptr<void> memory_;  // shared_ptr: see Device::NewHostMemory
+  double* value_;                 // in it
   std::unique_ptr<Event> arrived_;
   bool fetched_ = false;
 };

@@ -12,7 +12,7 @@ void AdamW(const AdamWArgs& args, Stream& stream) {
   c.Bind('S', kStepScalarsBytes);
   c.Tensor("scalars", args.scalars, "S", DType::kU8);
   c.FloatTensor("grad", args.grad_N, "N");
-  const DType dtype = c.FloatTensor("master", args.master_N, "N");
+  const DType dtype = c.WideTensor("master", args.master_N, "N");
   c.Tensor("m", args.m_N, "N", dtype);
   c.Tensor("v", args.v_N, "N", dtype);
   if (args.weight_N) c.FloatTensor("weight", args.weight_N, "N");

@@ -25,7 +25,7 @@ struct AdamWArgs {
   static constexpr const char* kName = "AdamW";
   ConstTensorView scalars;  // U8[kStepScalarsBytes]
   ConstTensorView grad_N;   // any float
-  TensorView master_N;      // dtype of the optimizer
+  TensorView master_N;      // F64 or F32: the dtype of the optimizer
   TensorView m_N, v_N;      // dtype of the optimizer
   TensorView weight_N;      // any float; absent: the master is the weight
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0;

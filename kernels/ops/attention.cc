@@ -55,12 +55,17 @@ double VisiblePairs(const Args& args) {
     return static_cast<double>(S) * static_cast<double>(T);
   }
   // Query q sees clamp(q + offset + 1/2, 0, T) keys: none before `first`, all from `last` on.
+  const auto causal_pairs = [&](int64_t offset) {
+    const int64_t first = std::clamp<int64_t>(-offset, 0, S);
+    const int64_t last = std::clamp<int64_t>(T - offset, first, S);
+    const auto square = [](int64_t x) { return static_cast<double>(x) * static_cast<double>(x); };
+    return (square(last + offset) - square(first + offset)) / 2 +
+           static_cast<double>(S - last) * static_cast<double>(T);
+  };
   const int64_t offset = args.query_offset - args.key_offset;
-  const int64_t first = std::clamp<int64_t>(-offset, 0, S);
-  const int64_t last = std::clamp<int64_t>(T - offset, first, S);
-  const auto square = [](int64_t x) { return static_cast<double>(x) * static_cast<double>(x); };
-  return (square(last + offset) - square(first + offset)) / 2 +
-         static_cast<double>(S - last) * static_cast<double>(T);
+  const int64_t window = args.plan->spec.window;
+  // A window hides what a causal mask lets through to a query `window` positions before.
+  return causal_pairs(offset) - (window > 0 ? causal_pairs(offset - window) : 0);
 }
 
 template <class Args>
@@ -86,8 +91,12 @@ std::shared_ptr<const AttentionPlan> MakePlan(Device& device, const AttentionSpe
                              " must not be negative, and num_heads ", spec.num_heads,
                              " must be a multiple of num_kv_heads ", spec.num_kv_heads));
   }
-  if (spec.dtype != DType::kF64 && spec.dtype != DType::kF32) {
-    check.True(false, StrCat("dtype ", Name(spec.dtype), " must be F64 or F32"));
+  if (spec.window < 0 || (spec.window > 0 && spec.mask != AttentionMask::kCausal)) {
+    check.True(false, StrCat("window ", spec.window,
+                             " must be 0 (none), or positive together with a causal mask"));
+  }
+  if (!IsStorageDType(spec.dtype)) {
+    check.True(false, StrCat("dtype ", Name(spec.dtype), " must be F64, F32 or BF16"));
   }
   return device.kernels().MakePlan<AttentionPlan>(spec, device);
 }

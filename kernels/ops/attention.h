@@ -7,6 +7,7 @@
 // Query head h reads key/value head h / (H / K) (grouped-query attention). Key k is visible to
 // query q when
 //   causal: k + key_offset ≤ q + query_offset        (kFull: always)
+//   with a sliding window: q + query_offset - (k + key_offset) < window
 //   and, when documents are given, document of q = document of k (packed sequences).
 // A query that sees no key gets O = 0, lse = -inf, and no gradient.
 // Backward recomputes P from lse: dV = Pᵀ dO; dP = dO Vᵀ; dS = P ∘ (dP - rowsum(dO ∘ O));
@@ -35,6 +36,7 @@ struct AttentionSpec {
   int64_t num_heads = 0, num_kv_heads = 0, head_dim = 0;
   DType dtype = DType::kNone;
   AttentionMask mask = AttentionMask::kCausal;
+  int64_t window = 0;  // keys that a query sees at most, itself included; 0: all; kCausal only
   double scale = 1.0;  // usually 1 / sqrt(head_dim)
   Reproducibility reproducibility = Reproducibility::kBitwise;
 };
@@ -105,8 +107,9 @@ struct AttentionBackwardArgs {
 std::shared_ptr<const AttentionPlan> MakePlan(Device& device, const AttentionSpec& spec);
 void AttentionForward(const AttentionForwardArgs& args, Stream& stream);
 void AttentionBackward(const AttentionBackwardArgs& args, Stream& stream);
-// 4 · B · H · Sq · Sk · D over the visible pairs (half of the square when causal; documents are not
-// counted, their bounds live on the device); backward 2.5 times that.
+// 4 · B · H · Sq · Sk · D over the visible pairs (half of the square when causal, less what a
+// window hides; documents are not counted, their bounds live on the device); backward 2.5 times
+// that.
 OpCost Cost(const AttentionForwardArgs& args);
 OpCost Cost(const AttentionBackwardArgs& args);
 

@@ -9,8 +9,7 @@ namespace cadmus {
 namespace {
 
 bool HasConversion(DType from, DType to) {
-  const auto converts = [](DType dtype) { return dtype == DType::kF64 || dtype == DType::kF32; };
-  return from == to || (converts(from) && converts(to));
+  return from == to || (IsStorageDType(from) && IsStorageDType(to));
 }
 
 }  // namespace

@@ -41,10 +41,18 @@ void Check::Optional(const char* name, const ConstTensorView& view, std::string_
 
 DType Check::FloatTensor(const char* name, const ConstTensorView& view, std::string_view letters,
                          Layout layout) {
-  if (view && view.dtype() != DType::kF64 && view.dtype() != DType::kF32) {
-    Fail(name, view, letters, "must be F64 or F32");
+  if (view && !IsStorageDType(view.dtype())) {
+    Fail(name, view, letters, "must be F64, F32 or BF16");
   }
   Tensor(name, view, letters, view.dtype(), layout);
+  return view.dtype();
+}
+
+DType Check::WideTensor(const char* name, const ConstTensorView& view, std::string_view letters) {
+  if (view && view.dtype() != StatisticsDType(view.dtype())) {
+    Fail(name, view, letters, "must be F64 or F32");
+  }
+  Tensor(name, view, letters, view.dtype());
   return view.dtype();
 }
 

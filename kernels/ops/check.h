@@ -29,9 +29,11 @@ class Check {
   // The same if the view is there.
   void Optional(const char* name, const ConstTensorView& view, std::string_view letters,
                 DType dtype, Layout layout = Layout::kContiguous);
-  // As Tensor, for any of f64, f32 (the storage types that have kernels); returns the dtype.
+  // As Tensor, for any of f64, f32, bf16 (the storage types that have kernels); returns the dtype.
   DType FloatTensor(const char* name, const ConstTensorView& view, std::string_view letters,
                     Layout layout = Layout::kContiguous);
+  // As Tensor, for f64 or f32: what sums, statistics and optimizers are kept in.
+  DType WideTensor(const char* name, const ConstTensorView& view, std::string_view letters);
   // Fixes a letter before use, or checks it.
   void Bind(char letter, int64_t extent);
   int64_t operator[](char letter) const;
@@ -53,6 +55,11 @@ class Check {
 // Sums, statistics and losses of a storage type: f64 for f64, f32 for the rest.
 inline DType StatisticsDType(DType storage) {
   return storage == DType::kF64 ? DType::kF64 : DType::kF32;
+}
+
+// Whether kernels exist for elements of this type.
+inline bool IsStorageDType(DType dtype) {
+  return dtype == DType::kF64 || dtype == DType::kF32 || dtype == DType::kBF16;
 }
 
 }  // namespace cadmus

@@ -25,6 +25,7 @@ void EmbeddingForward(const EmbeddingForwardArgs& args, Stream& stream) {
   Check c(args.kName);
   c.Tensor("tokens", args.tokens_T, "T", DType::kI32);
   const DType dtype = c.FloatTensor("table", args.table_VD, "VD");
+  c.Optional("add", args.add_TD, "TD", dtype);
   c.Tensor("y", args.y_TD, "TD", dtype);
   CheckPart(c, args.part);
   if (args.y_TD.num_elements() == 0) return;
@@ -44,7 +45,8 @@ void EmbeddingBackward(const EmbeddingBackwardArgs& args, Stream& stream) {
 
 OpCost Cost(const EmbeddingForwardArgs& args) {
   const double rows_read = ShareOfTokens(args.part, args.table_VD.dim(0)) * BytesOf(args.y_TD);
-  return {.flops = 0, .bytes = BytesOf(args.tokens_T, args.y_TD) + rows_read};
+  return {.flops = static_cast<double>(args.add_TD.num_elements()),
+          .bytes = BytesOf(args.tokens_T, args.add_TD, args.y_TD) + rows_read};
 }
 
 OpCost Cost(const EmbeddingBackwardArgs& args) {

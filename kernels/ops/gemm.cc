@@ -26,12 +26,11 @@ Stored StoredB(const GemmSpec& s) {
 
 Stored StoredC(const GemmSpec& s) { return {s.m, s.n, s.row_stride_c == 0 ? s.n : s.row_stride_c}; }
 
-// [batch, rows, columns] with the planned row stride; the batch dim may be left out when it is 1.
-void CheckMatrix(Check& check, const char* name, const ConstTensorView& view, const GemmSpec& spec,
+// [b, rows, columns] with the planned row stride; the batch dim may be left out when it is 1.
+void CheckMatrix(Check& check, const char* name, const ConstTensorView& view, DType dtype,
                  std::string_view letters, const Stored& stored) {
-  const bool flat = spec.batch == 1 && view.num_dims() == 2;
-  check.Tensor(name, view, flat ? letters.substr(1) : letters, spec.dtype,
-               Layout::kLastDimContiguous);
+  const bool flat = check['b'] == 1 && view.num_dims() == 2;
+  check.Tensor(name, view, flat ? letters.substr(1) : letters, dtype, Layout::kLastDimContiguous);
   const int rows = view.num_dims() - 2;
   if (stored.rows > 1 && stored.columns > 0 && view.stride(rows) != stored.row_stride) {
     check.True(false, StrCat(name, ": rows lie ", view.stride(rows),
@@ -49,9 +48,9 @@ void CheckArgs(const GemmArgs& args) {
   check.Bind('k', spec.k);
   const bool a_yes = spec.transpose_a == Transpose::kYes;
   const bool b_yes = spec.transpose_b == Transpose::kYes;
-  CheckMatrix(check, "a", args.a.data, spec, a_yes ? "bkm" : "bmk", StoredA(spec));
-  CheckMatrix(check, "b", args.b.data, spec, b_yes ? "bnk" : "bkn", StoredB(spec));
-  CheckMatrix(check, "c", args.c, spec, "bmn", StoredC(spec));
+  CheckMatrix(check, "a", args.a.data, spec.dtype, a_yes ? "bkm" : "bmk", StoredA(spec));
+  CheckMatrix(check, "b", args.b.data, spec.dtype, b_yes ? "bnk" : "bkn", StoredB(spec));
+  CheckMatrix(check, "c", args.c, OutputDType(spec), "bmn", StoredC(spec));
   check.True(!args.a.scale, "a: its scale mode is kNone, so its scale must be absent");
   check.True(!args.b.scale, "b: its scale mode is kNone, so its scale must be absent");
   if (spec.epilogue == Epilogue::kBias) {
@@ -80,8 +79,13 @@ std::shared_ptr<const GemmPlan> MakePlan(Device& device, const GemmSpec& spec) {
     check.True(false, StrCat("batch ", spec.batch, ", m ", spec.m, ", n ", spec.n, ", k ", spec.k,
                              " must not be negative"));
   }
-  if (spec.dtype != DType::kF64 && spec.dtype != DType::kF32) {
-    check.True(false, StrCat("dtype ", Name(spec.dtype), " must be F64 or F32"));
+  if (!IsStorageDType(spec.dtype)) {
+    check.True(false, StrCat("dtype ", Name(spec.dtype), " must be F64, F32 or BF16"));
+  }
+  const DType output = OutputDType(spec);
+  if (output != spec.dtype && output != StatisticsDType(spec.dtype)) {
+    check.True(false, StrCat("dtype_c ", Name(output), " must be ", Name(spec.dtype), " or ",
+                             Name(StatisticsDType(spec.dtype))));
   }
   CheckRowStride(check, "row_stride_a", StoredA(spec));
   CheckRowStride(check, "row_stride_b", StoredB(spec));
@@ -101,8 +105,11 @@ OpCost Cost(const GemmArgs& args) {
              k = static_cast<double>(s.k);
   const double c_accesses = s.mode == GradMode::kAccumulate ? 2 : 1;
   const double bias = s.epilogue == Epilogue::kBias ? n : 0;
-  const double elements = batch * (m * k + k * n + c_accesses * m * n) + bias;
-  return {2 * batch * m * n * k, elements * static_cast<double>(SizeOf(s.dtype))};
+  const auto size = static_cast<double>(SizeOf(s.dtype));
+  const auto size_c = static_cast<double>(SizeOf(OutputDType(s)));
+  const double bytes =
+      size * (batch * (m * k + k * n) + bias) + size_c * batch * c_accesses * m * n;
+  return {2 * batch * m * n * k, bytes};
 }
 
 }  // namespace cadmus

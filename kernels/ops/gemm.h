@@ -29,6 +29,8 @@ struct GemmSpec {
   int64_t batch = 1;
   int64_t m = 0, n = 0, k = 0;
   DType dtype = DType::kNone;  // of A, B, bias and C; sums in f32 or wider
+  // Of C where it is not `dtype`: the statistics dtype, for gradients that are summed up in it.
+  DType dtype_c = DType::kNone;
   Transpose transpose_a = Transpose::kNo;
   Transpose transpose_b = Transpose::kNo;
   GradMode mode = GradMode::kOverwrite;
@@ -37,6 +39,10 @@ struct GemmSpec {
   // Elements between rows of the stored operands; 0 means contiguous rows.
   int64_t row_stride_a = 0, row_stride_b = 0, row_stride_c = 0;
 };
+
+inline DType OutputDType(const GemmSpec& spec) {
+  return spec.dtype_c == DType::kNone ? spec.dtype : spec.dtype_c;
+}
 
 // A chosen kernel. Back ends derive from it; immutable, and shared by everyone who runs it.
 struct GemmPlan {

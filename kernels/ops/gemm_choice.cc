@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kernels/base/error.h"
+
 namespace cadmus {
 namespace {
 
@@ -44,6 +46,41 @@ GemmTiles ChooseGemmTiles(const GemmSpec& spec) {
     }
     (m >= n ? parts_m : parts_n) *= 2;
   }
+}
+
+GemmLibrary ChooseGemmLibrary(const GemmSpec& spec, const DeviceProperties& properties) {
+  switch (spec.dtype) {
+    case DType::kF64:
+      return GemmLibrary::kOpenBlas;
+    case DType::kF32:
+      return GemmLibrary::kOneDnn;
+    case DType::kBF16:
+      // Without the instructions oneDNN emulates them: slower than to widen and multiply in f32.
+      return properties.bf16_products ? GemmLibrary::kOneDnnBf16 : GemmLibrary::kConvertedBf16;
+    default:
+      CADMUS_UNREACHABLE(StrCat("products of ", Name(spec.dtype)));
+  }
+}
+
+std::string_view Name(GemmLibrary library) {
+  switch (library) {
+    case GemmLibrary::kOpenBlas:
+      return "OpenBLAS";
+    case GemmLibrary::kOneDnn:
+      return "oneDNN";
+    case GemmLibrary::kOneDnnBf16:
+      return "oneDNN bf16";
+    case GemmLibrary::kConvertedBf16:
+      return "oneDNN on bf16 widened to f32";
+  }
+  CADMUS_UNREACHABLE("a value of GemmLibrary");
+}
+
+std::string ReasonForBf16Library(const DeviceProperties& properties) {
+  return properties.bf16_products
+             ? "bf16: the processor has AVX512-BF16 or AMX: products are made by oneDNN in bf16"
+             : "bf16: the processor has neither AVX512-BF16 nor AMX: blocks are widened to f32 and "
+               "multiplied in f32, so bf16 saves memory here and no time";
 }
 
 }  // namespace cadmus

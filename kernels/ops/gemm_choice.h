@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cpu's choice for a gemm: into which tiles of C it is cut. A pure function of the spec, never
-// of the number of threads, so that results are the same for any number; k is never split.
+// The cpu's choice for a gemm: into which tiles of C it is cut, and what multiplies them. A pure
+// function of spec and properties, never of the number of threads, so that results are the same for
+// any number; k is split by shape only.
 #pragma once
 
 #include "kernels/ops/gemm.h"
@@ -14,5 +15,18 @@ struct GemmTiles {
 };
 
 GemmTiles ChooseGemmTiles(const GemmSpec& spec);
+
+enum class GemmLibrary : uint8_t {
+  kOpenBlas,       // f64
+  kOneDnn,         // f32
+  kOneDnnBf16,     // bf16 as it is
+  kConvertedBf16,  // bf16, widened block by block for oneDNN's f32 product
+};
+
+GemmLibrary ChooseGemmLibrary(const GemmSpec& spec, const DeviceProperties& properties);
+// "oneDNN bf16", as kernels are named.
+std::string_view Name(GemmLibrary library);
+// Why products of bf16 are made as they are on such a cpu, in a sentence for the log.
+std::string ReasonForBf16Library(const DeviceProperties& properties);
 
 }  // namespace cadmus

@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/ops/rms_norm.h"
 
-#include <algorithm>
-
 #include "kernels/device/launch.h"
 #include "kernels/ops/check.h"
 #include "kernels/ops/cost.h"
+#include "kernels/ops/token_blocks.h"
 
 namespace cadmus {
 
-int64_t RmsNormTokensPerBlock(int64_t num_tokens) {
-  constexpr int64_t kFewestTokens = 16;  // a partial row must be worth its memory
-  constexpr int64_t kMostBlocks = 256;   // bounds the workspace
-  return std::max(kFewestTokens, (num_tokens + kMostBlocks - 1) / kMostBlocks);
-}
-
 int64_t RmsNormBackwardWorkspaceBytes(int64_t num_tokens, int64_t width, DType dtype) {
-  const int64_t tokens = RmsNormTokensPerBlock(num_tokens);
-  return (num_tokens + tokens - 1) / tokens * width * SizeOf(StatisticsDType(dtype));
+  return TokenBlocksBytes(num_tokens, width, dtype);
 }
 
 void RmsNormForward(const RmsNormForwardArgs& args, Stream& stream) {

@@ -5,7 +5,7 @@
 //   ds = rstd · (dy·weight - s · rstd² · mean(dy·weight·s)) (+ dsum);   dweight = Σ_t dy · s · rstd
 //
 // Source: Zhang & Sennrich, 1910.07467. Letters: T tokens, D model width. Deterministic: dweight is
-// summed in two stages over blocks of tokens that depend on T only.
+// summed over token blocks (token_blocks.h).
 #pragma once
 
 #include "kernels/device/device.h"
@@ -64,9 +64,6 @@ struct RmsNormBackwardArgs {
   }
 };
 
-// Tokens whose share of dweight is summed first: one row of the workspace, [blocks, D] in the
-// statistics dtype.
-int64_t RmsNormTokensPerBlock(int64_t num_tokens);
 int64_t RmsNormBackwardWorkspaceBytes(int64_t num_tokens, int64_t width, DType dtype);
 void RmsNormForward(const RmsNormForwardArgs& args, Stream& stream);
 void RmsNormBackward(const RmsNormBackwardArgs& args, Stream& stream);

@@ -1,27 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/ops/rope.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "kernels/device/launch.h"
 #include "kernels/ops/check.h"
 #include "kernels/ops/cost.h"
 
 namespace cadmus {
+namespace {
 
-void FillRopeTables(double theta, int64_t head_dim, const TensorView& host_cos_PF,
+double Scaled(double frequency, const RopeScaling& scaling) {
+  const double turns = static_cast<double>(scaling.original_max_position_embeddings) * frequency /
+                       (2 * std::numbers::pi);
+  const double share =
+      (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
+  const double kept = std::clamp(share, 0.0, 1.0);
+  return kept * frequency + (1 - kept) * frequency / scaling.factor;
+}
+
+}  // namespace
+
+void FillRopeTables(const RopeFrequencies& frequencies, const TensorView& host_cos_PF,
                     const TensorView& host_sin_PF) {
+  const auto& [theta, head_dim, scaling] = frequencies;
   Check c("FillRopeTables");
   c.True(theta > 0, "theta must be positive");
   c.True(head_dim > 0 && head_dim % 2 == 0, "head_dim must be even and positive");
+  c.True(!scaling || (scaling->factor > 0 && scaling->low_freq_factor > 0 &&
+                      scaling->high_freq_factor > scaling->low_freq_factor &&
+                      scaling->original_max_position_embeddings > 0),
+         "scaling: all numbers must be positive, and high_freq_factor above low_freq_factor");
   c.Bind('F', head_dim / 2);
-  const DType dtype = c.FloatTensor("cos", host_cos_PF, "PF");
+  const DType dtype = c.WideTensor("cos", host_cos_PF, "PF");
   c.Tensor("sin", host_sin_PF, "PF", dtype);
   const int64_t half = head_dim / 2;
   const auto fill = [&]<class T>(T* cos, T* sin) {
     for (int64_t i = 0; i < half; ++i) {
-      const double frequency =
-          std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+      double frequency = std::pow(frequencies.theta, -2.0 * static_cast<double>(i) /
+                                                         static_cast<double>(frequencies.head_dim));
+      if (frequencies.scaling) frequency = Scaled(frequency, *frequencies.scaling);
       for (int64_t p = 0; p < c['P']; ++p) {
         const double angle = static_cast<double>(p) * frequency;
         cos[p * half + i] = static_cast<T>(std::cos(angle));

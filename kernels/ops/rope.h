@@ -9,6 +9,8 @@
 // P positions, F = D/2. A position outside [0, P) is a failed check before anything is written.
 #pragma once
 
+#include <optional>
+
 #include "kernels/device/device.h"
 #include "kernels/device/trace.h"
 
@@ -32,9 +34,28 @@ struct RopeArgs {
   }
 };
 
-// Fills host tables cos(p · theta^(-2i/head_dim)) and sin of it, in f64 arithmetic, rounded to the
-// views' dtype, f64 or f32.
-void FillRopeTables(double theta, int64_t head_dim, const TensorView& host_cos_PF,
+// Llama 3's stretching of long wavelengths, for contexts longer than those of pre-training. A
+// frequency f has wavelength 2π / f, of which n = original_max_position_embeddings · f / 2π fit
+// into the original context:
+//   n > high_freq_factor: f stays;   n < low_freq_factor: f / factor
+//   between: s f + (1 - s) f / factor,
+//            s = (n - low_freq_factor) / (high_freq_factor - low_freq_factor)
+// Source: Hugging Face transformers, modeling_rope_utils.py, rope_type "llama3".
+struct RopeScaling {
+  double factor = 1;
+  double low_freq_factor = 1, high_freq_factor = 4;
+  int64_t original_max_position_embeddings = 0;
+};
+
+struct RopeFrequencies {
+  double theta = 10000;
+  int64_t head_dim = 0;
+  std::optional<RopeScaling> scaling;  // absent: frequency i is theta^(-2i/head_dim)
+};
+
+// Fills host tables cos(p · frequency i) and sin of it, in f64 arithmetic, rounded to the views'
+// dtype, f64 or f32.
+void FillRopeTables(const RopeFrequencies& frequencies, const TensorView& host_cos_PF,
                     const TensorView& host_sin_PF);
 void Rope(const RopeArgs& args, Stream& stream);
 OpCost Cost(const RopeArgs& args);

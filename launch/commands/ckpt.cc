@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/commands/ckpt.h"
 
+#include <filesystem>
 #include <iostream>
 
-#include "kernels/base/log.h"
+#include "kernels/base/error.h"
+#include "launch/run/find_checkpoint.h"
 #include "launch/run/run_folder.h"
 #include "runtime/checkpoint/list_checkpoints.h"
-#include "runtime/checkpoint/load_checkpoint.h"
 #include "runtime/checkpoint/verify_checkpoint.h"
 
 namespace cadmus {
@@ -33,14 +34,7 @@ int RunCheckpointList(const CheckpointFlags& flags) {
 }
 
 int RunCheckpointVerify(const CheckpointFlags& flags) {
-  std::filesystem::path checkpoint = RequireFolder(flags.folder);
-  if (const RunFolder run(checkpoint); std::filesystem::is_directory(run.checkpoints())) {
-    const auto latest = FindLatestCheckpoint(run.checkpoints());
-    if (!latest)
-      throw Error(Kind::kCheckpoint,
-                  StrCat(run.checkpoints().string(), " holds no complete checkpoint"));
-    checkpoint = *latest;
-  }
+  const std::filesystem::path checkpoint = FindCheckpoint(flags.folder).checkpoint;
   const VerifyReport report = VerifyCheckpoint(checkpoint);
   if (!report.problems.empty()) {
     std::string problems;

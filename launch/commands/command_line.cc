@@ -5,9 +5,13 @@
 #include <functional>
 
 #include "kernels/base/error.h"
+#include "launch/commands/bench.h"
 #include "launch/commands/ckpt.h"
+#include "launch/commands/ckpt_inspect.h"
+#include "launch/commands/ckpt_interop.h"
 #include "launch/commands/data.h"
 #include "launch/commands/data_inspect.h"
+#include "launch/commands/eval.h"
 #include "launch/commands/generate.h"
 #include "launch/commands/plan.h"
 #include "launch/commands/train.h"
@@ -31,6 +35,18 @@ void AddTrain(CLI::App& app, Chosen& chosen) {
                    "Run so many ranks as threads of this one process, without mpirun")
       ->check(CLI::Range(1, 1024));
   verb->callback([flags, &chosen] { chosen = [flags] { return RunTrain(*flags); }; });
+}
+
+void AddBench(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<BenchFlags>();
+  auto level = std::make_shared<int>(0);
+  CLI::App* verb = app.add_subcommand(
+      "bench", "Check machine, build and ranks; alone, or started by mpirun or srun as a run is");
+  verb->add_option("--level", *level, "0: what is there, and whether it fits together")
+      ->required()
+      ->check(CLI::IsMember({0}));
+  verb->add_flag("--json", flags->json, "One JSON object on stdout");
+  verb->callback([flags, level, &chosen] { chosen = [flags] { return RunBench(*flags); }; });
 }
 
 void AddGenerate(CLI::App& app, Chosen& chosen) {
@@ -72,6 +88,27 @@ void AddPlan(CLI::App& app, Chosen& chosen) {
     if (flags->config_file.empty()) throw CLI::RequiredError("FILE, or --verify-schedule,");
     chosen = [flags] { return PrintPlan(*flags); };
   });
+}
+
+void AddEval(CLI::App& app, Chosen& chosen) {
+  CLI::App* verb = app.add_subcommand(
+      "eval", "Loss, perplexity and bits per byte of a trained model, with standard errors");
+  auto flags = std::make_shared<EvalFlags>();
+  verb->add_option("RUN_OR_CHECKPOINT", flags->run, "Folder of a run, or of one of its checkpoints")
+      ->required();
+  verb->add_option("--data", flags->data,
+                   "Data set to evaluate on; default: what the run held out for validation");
+  verb->add_option("--batches", flags->num_batches,
+                   "At most so many batches of the run's train.global_batch_size windows")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--set", flags->overrides,
+                   "How to lay the model out, and on what: parallel.…, device.…, "
+                   "train.micro_batch_size; default: data parallel over all ranks");
+  verb->add_option("--ranks-as-threads", flags->ranks_as_threads,
+                   "Run this many ranks as threads of this process")
+      ->check(CLI::Range(1, 1024));
+  verb->add_flag("--json", flags->json, "One JSON object on stdout");
+  verb->callback([flags, &chosen] { chosen = [flags] { return RunEval(*flags); }; });
 }
 
 void AddTexts(CLI::App& verb, std::vector<std::string>& texts, std::string& text_field) {
@@ -158,8 +195,36 @@ void AddData(CLI::App& app, Chosen& chosen) {
   AddTokenizer(*data, chosen);
 }
 
+void AddCheckpointInterop(CLI::App& ckpt, Chosen& chosen) {
+  auto import = std::make_shared<CheckpointImportFlags>();
+  CLI::App* verb = ckpt.add_subcommand(
+      "import", "Make a run of a folder of Hugging Face, to generate from and to start from");
+  verb->add_option("FOLDER", import->folder, "With config.json, safetensors files and tokenizer")
+      ->required();
+  verb->add_option("--out", import->out, "Folder of the run to make")->required();
+  verb->add_option("--ignore", import->ignored_fields,
+                   "A field of config.json to take as absent (repeatable)")
+      ->allow_extra_args(false);
+  verb->callback([import, &chosen] { chosen = [import] { return RunCheckpointImport(*import); }; });
+
+  auto exported = std::make_shared<CheckpointExportFlags>();
+  verb = ckpt.add_subcommand("export", "Write a run's model as a folder of Hugging Face");
+  verb->add_option("FOLDER", exported->folder,
+                   "Folder of a run (its newest checkpoint) or of a checkpoint")
+      ->required();
+  verb->add_option("--out", exported->out, "Folder to make")->required();
+  verb->add_option("--dtype", exported->dtype, "f32, or bf16, rounded to nearest")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
+  verb->add_option("--max-shard-size", exported->max_shard_size,
+                   "Of the tensors in a file: KB, MB, GB, TB or KiB, MiB, GiB, TiB")
+      ->capture_default_str();
+  verb->callback(
+      [exported, &chosen] { chosen = [exported] { return RunCheckpointExport(*exported); }; });
+}
+
 void AddCheckpoint(CLI::App& app, Chosen& chosen) {
-  CLI::App* ckpt = app.add_subcommand("ckpt", "Look at checkpoints");
+  CLI::App* ckpt = app.add_subcommand("ckpt", "Look at checkpoints; import and export models");
   ckpt->require_subcommand(1);
   auto flags = std::make_shared<CheckpointFlags>();
   CLI::App* verb = ckpt->add_subcommand("ls", "List the checkpoints of a run");
@@ -170,6 +235,25 @@ void AddCheckpoint(CLI::App& app, Chosen& chosen) {
                    "Folder of a run (its newest checkpoint) or of a checkpoint")
       ->required();
   verb->callback([flags, &chosen] { chosen = [flags] { return RunCheckpointVerify(*flags); }; });
+
+  auto inspect = std::make_shared<CheckpointInspectFlags>();
+  verb = ckpt->add_subcommand("inspect", "Show what a checkpoint holds");
+  verb->add_option("FOLDER", inspect->folder,
+                   "Folder of a run (its newest checkpoint) or of a checkpoint")
+      ->required();
+  verb->add_flag("--checksums", inspect->checksums, "Read every byte; without, sizes only");
+  verb->add_flag("--json", inspect->json, "One JSON object on stdout");
+  verb->callback(
+      [inspect, &chosen] { chosen = [inspect] { return RunCheckpointInspect(*inspect); }; });
+
+  auto diff = std::make_shared<CheckpointDiffFlags>();
+  verb = ckpt->add_subcommand("diff", "Compare two checkpoints; 0 if they are bit-equal, else 4");
+  verb->add_option("A", diff->first, "Folder of a run or of a checkpoint")->required();
+  verb->add_option("B", diff->second, "Another")->required();
+  verb->add_flag("--json", diff->json, "One JSON object on stdout");
+  verb->callback([diff, &chosen] { chosen = [diff] { return RunCheckpointDiff(*diff); }; });
+
+  AddCheckpointInterop(*ckpt, chosen);
 }
 
 }  // namespace
@@ -181,7 +265,9 @@ int RunCommandLine(int argc, char** argv) {
   Chosen chosen;
   AddTrain(app, chosen);
   AddPlan(app, chosen);
+  AddBench(app, chosen);
   AddGenerate(app, chosen);
+  AddEval(app, chosen);
   AddData(app, chosen);
   AddCheckpoint(app, chosen);
   try {

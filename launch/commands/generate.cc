@@ -7,9 +7,10 @@
 
 #include "kernels/base/log.h"
 #include "kernels/open_device.h"
+#include "launch/config/make_precision.h"
 #include "launch/config/parse_text.h"
 #include "launch/config/run_config.pb.h"
-#include "launch/run/run_folder.h"
+#include "launch/run/find_checkpoint.h"
 #include "models/decoder/model.h"
 #include "models/families.h"
 #include "models/generate/generator.h"
@@ -19,38 +20,12 @@
 #include "runtime/text/load_tokenizer.h"
 
 namespace cadmus {
-namespace {
-
-struct FoundModel {
-  std::filesystem::path checkpoint;
-  std::filesystem::path tokenizer;
-};
-
-FoundModel FindModel(const std::filesystem::path& path) {
-  const RunFolder run(path);
-  if (std::filesystem::is_directory(run.checkpoints())) {
-    const auto latest = FindLatestCheckpoint(run.checkpoints());
-    if (!latest) {
-      throw Error(Kind::kCheckpoint,
-                  StrCat(run.checkpoints().string(), " holds no complete checkpoint; train first"));
-    }
-    return {*latest, run.tokenizer()};
-  }
-  if (!std::filesystem::is_directory(path)) {
-    throw Error(Kind::kCheckpoint,
-                StrCat(path.string(), " is not a folder; give the folder of a run"));
-  }
-  return {path, RunFolder(std::filesystem::absolute(path).parent_path().parent_path()).tokenizer()};
-}
-
-}  // namespace
-
 int RunGenerate(const GenerateFlags& flags) {
   if (flags.max_tokens <= 0) {
     throw Error(Kind::kConfig,
                 StrCat("--max-tokens is ", flags.max_tokens, "; it must be positive"));
   }
-  const FoundModel found = FindModel(flags.run);
+  const FoundCheckpoint found = FindCheckpoint(flags.run);
   const CheckpointInfo info = ReadManifest(found.checkpoint).info;
   RunConfig config;
   ParseText((found.checkpoint / "config").string(), info.config_text, config);
@@ -65,9 +40,7 @@ int RunGenerate(const GenerateFlags& flags) {
        .memory_bytes = static_cast<int64_t>(config.device().memory_gib() * (int64_t{1} << 30)),
        .pool = MakeThreadPool(config.device().threads())});
   const std::unique_ptr<Stream> stream = device->NewStream(StreamKind::kCompute, "compute");
-  const DType dtype =
-      config.precision().storage() == PrecisionConfig::F64 ? DType::kF64 : DType::kF32;
-  const Precision precision = Precision::All(dtype);
+  const Precision precision = MakePrecision(config.precision());
   const DecoderShape shape = MakeShape(config.model());
   DecoderModel model(shape, precision, *stream);
   ParameterStore store(model.stage().Parameters(), precision, *stream);
@@ -79,7 +52,7 @@ int RunGenerate(const GenerateFlags& flags) {
                        .num_layers = shape.num_layers,
                        .num_kv_heads = shape.num_kv_heads,
                        .head_dim = shape.head_dim,
-                       .dtype = dtype},
+                       .dtype = precision.compute},
                       *stream);
   const std::vector<int32_t> prompt = tokenizer->Encode(flags.prompt);
   std::cout << flags.prompt << std::flush;

@@ -11,6 +11,7 @@
 #include "launch/config/run_config.pb.h"
 #include "launch/plan/plan_text.h"
 #include "launch/plan/schedule_text.h"
+#include "launch/run/start_from.h"
 #include "runtime/schedule/draw_schedule.h"
 #include "runtime/schedule/schedule_file.h"
 #include "runtime/schedule/verifier.h"
@@ -20,6 +21,7 @@ namespace cadmus {
 int PrintPlan(const PlanFlags& flags) {
   RunConfig config;
   LoadConfig(flags.config_file, flags.overrides, config);
+  AdoptModel(config);
   const RunPlan plan =
       MakePlan(config, flags.world_size == 0 ? WorldSizeOf(config) : flags.world_size);
   if (flags.json) {

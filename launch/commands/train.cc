@@ -1,89 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/commands/train.h"
 
-#include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <mutex>
 #include <optional>
-#include <set>
-#include <thread>
 
-#include "collectives/local/local_world.h"
-#include "collectives/mpi/mpi_bootstrap.h"
 #include "kernels/base/log.h"
 #include "kernels/base/philox.h"
-#include "kernels/open_device.h"
+#include "kernels/ops/gemm_choice.h"
+#include "launch/commands/launched_ranks.h"
 #include "launch/commands/signals.h"
 #include "launch/config/config_to_text.h"
+#include "launch/config/global_batch.h"
 #include "launch/config/load_config.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/config/validate_run.h"
 #include "launch/run/open_data.h"
 #include "launch/run/resume.h"
 #include "launch/run/run_folder.h"
+#include "launch/run/start_from.h"
 #include "launch/run/training_job.h"
 #include "models/families.h"
 #include "runtime/checkpoint/load_checkpoint.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/data/loader.h"
 #include "runtime/train/checkpoint_observer.h"
+#include "runtime/train/evaluation_observer.h"
 #include "runtime/train/metrics_observer.h"
 #include "runtime/train/trainer.h"
 
 namespace cadmus {
 namespace {
-
-// What the ranks of a process share: one rank under a launcher, all of them as threads.
-class RanksOfProcess {
- public:
-  // A rank whose calls are shown on demand during the life of the entry.
-  class Entry {
-   public:
-    Entry(RanksOfProcess& ranks, const Bootstrap& rank) : ranks_(ranks), rank_(rank) {
-      std::lock_guard lock(ranks_.mutex_);
-      ranks_.running_.insert(&rank_);
-    }
-    Entry(const Entry&) = delete;
-    Entry& operator=(const Entry&) = delete;
-    ~Entry() {
-      std::lock_guard lock(ranks_.mutex_);
-      ranks_.running_.erase(&rank_);
-    }
-
-   private:
-    RanksOfProcess& ranks_;
-    const Bootstrap& rank_;
-  };
-
-  explicit RanksOfProcess(int num_processes_of_host)
-      : num_processes_of_host_(num_processes_of_host) {}
-
-  // By default the threads of all processes of the host together are as many as its cores.
-  std::shared_ptr<cpu::ThreadPool> Pool(const DeviceConfig& config) {
-    std::lock_guard lock(mutex_);
-    if (pool_ == nullptr) {
-      const int cores = static_cast<int>(std::thread::hardware_concurrency());
-      pool_ = MakeThreadPool(config.threads() != 0 ? config.threads()
-                                                   : std::max(1, cores / num_processes_of_host_));
-    }
-    return pool_;
-  }
-
-  void LogCalls() {
-    std::lock_guard lock(mutex_);
-    for (const Bootstrap* rank : running_) {
-      if (rank->size() > 1) SetRankLabel(StrCat("rank ", rank->rank()));
-      LogWarning(StrCat("calls of this rank, newest last:\n", rank->recorder().Dump()));
-    }
-  }
-
- private:
-  const int num_processes_of_host_;
-  std::mutex mutex_;
-  std::set<const Bootstrap*> running_;
-  std::shared_ptr<cpu::ThreadPool> pool_;  // shared_ptr: every device of the process holds it
-};
 
 // One number of rank 0, on every rank.
 int64_t FromRankZero(int64_t value, Communicator& world, Stream& stream) {
@@ -117,7 +63,13 @@ int64_t Restore(const RunConfig& config, const std::string& tokenizer_hash, cons
                                           folder.checkpoints().string(), ", this rank one of step ",
                                           found, "; all ranks must share this folder"));
   }
-  if (!latest) return 0;
+  if (!latest) {
+    if (config.checkpoint().start_from().empty()) return 0;
+    const std::string start = LoadStart(config, tokenizer_hash, job);
+    if (world.rank() == 0) KeepStartFiles(config);
+    LogInfo(start);
+    return 0;
+  }
   RunConfig stored;
   LoadConfig(folder.config(), {}, stored);
   RequireSameRun(stored, config);
@@ -149,14 +101,19 @@ void LogHeader(const RunConfig& config, const TrainingJob& job, const DecoderSha
                  "layer in attention)"));
 }
 
-int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfProcess& ranks,
-              const std::atomic<bool>& stop_requested) {
-  const RanksOfProcess::Entry entry(ranks, bootstrap);
-  const bool is_first = bootstrap.rank() == 0;
-  if (bootstrap.size() > 1) SetRankLabel(StrCat("rank ", bootstrap.rank()));
-  if (!is_first) SetStderrLevel(LogLevel::kError);
+ValidationOptions ValidationOptionsOf(const RunConfig& config, const DecoderShape& shape) {
+  return {.sequence_length = config.data().sequence_length(),
+          .vocab_size = shape.vocab_size,
+          .mask_across_documents = config.data().mask_across_documents(),
+          .max_windows = config.train().eval_batches() * config.train().global_batch_size()};
+}
 
+int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, LaunchedRanks& ranks,
+              const std::atomic<bool>& stop_requested) {
+  const bool is_first = bootstrap.rank() == 0;
+  AdoptModel(config);
   const TrainingData data = OpenTrainingData(config);
+  ResolveGlobalBatch(bootstrap.size(), config);
   ValidateRun(config, bootstrap.size());
   const DecoderShape shape = MakeShape(config.model());
   if (check_only) {
@@ -167,14 +124,8 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfPr
     return 0;
   }
 
-  const std::unique_ptr<Device> device = OpenDevice(
-      {.kind = DeviceKind::kCpu,
-       .memory_bytes = static_cast<int64_t>(config.device().memory_gib() * (int64_t{1} << 30)),
-       .pool = ranks.Pool(config.device())});
-  const auto limit =
-      std::chrono::milliseconds(std::llround(config.communication().time_limit_seconds() * 1000));
-  device->set_wait_limit(limit + limit / 2);
-  const std::unique_ptr<Communicator> world = bootstrap.Connect(*device, {.limit = limit});
+  const std::unique_ptr<Device> device = ranks.OpenRankDevice(config);
+  const std::unique_ptr<Communicator> world = ranks.Connect(config, bootstrap, *device);
   TrainingJob job(config, *device, *world);
 
   const std::string config_text = ConfigToText(config);
@@ -194,6 +145,8 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfPr
     ReplaceFile(folder.config(), config_text, Kind::kConfig);
     data.KeepTokenizer(folder.tokenizer());
     LogHeader(config, job, shape, flops_per_step);
+    if (config.precision().storage() == PrecisionConfig::BF16)
+      LogInfo(ReasonForBf16Library(device->properties()));
     metrics_file.emplace(folder.metrics(), completed);
     MetricsObserver::Rate rate = {.flops_per_step = flops_per_step};
     if (config.device().peak_tflops() > 0)
@@ -213,6 +166,21 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfPr
                                   .last_saved = completed},
                                  job.StateEntries(), *world, job.compute());
   observers.push_back(&checkpoints);
+  std::optional<ValidationWindows> validation;
+  std::optional<EvaluationObserver> evaluation;
+  if (job.evaluator() != nullptr) {
+    validation.emplace(data.validation, ValidationOptionsOf(config, shape));
+    evaluation.emplace(
+        EvaluationObserver::Plan{.interval_steps = config.train().eval_interval_steps(),
+                                 .total_steps = config.train().steps(),
+                                 .bytes_of_token = data.bytes_of_token},
+        *job.evaluator(), *validation, metrics_file ? &*metrics_file : nullptr);
+    observers.push_back(&*evaluation);
+    // What a stop has left out.
+    const bool missing =
+        evaluation->IsDue(completed) && is_first && !metrics_file->has_evaluation();
+    if (FromRankZero(missing ? 1 : 0, *world, job.compute()) != 0) evaluation->Evaluate(completed);
+  }
 
   Loader loader(data.training, job.loader_options());
   Trainer trainer(
@@ -234,28 +202,13 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, RanksOfPr
 
 int RunTrain(const TrainFlags& flags) {
   SignalListener signals;  // before any thread
-  const std::unique_ptr<Bootstrap> launched = StartMpi();
-  if (launched->size() > 1) SetRankLabel(StrCat("rank ", launched->rank()));
-  if (flags.ranks_as_threads > 0 && launched->size() > 1) {
-    throw Error(Kind::kConfig,
-                StrCat("--ranks-as-threads runs all ranks in one process, but ", launched->size(),
-                       " have been started: drop the flag, or start one process"));
-  }
-  RanksOfProcess ranks(launched->local_size());
+  LaunchedRanks ranks(flags.ranks_as_threads);
   signals.Start([&] { ranks.LogCalls(); });
   RunConfig config;
   LoadConfig(flags.config_file, flags.overrides, config);
-  const auto train = [&](Bootstrap& bootstrap) {
+  return ranks.Run([&](Bootstrap& bootstrap) {
     return TrainRank(config, flags.check_only, bootstrap, ranks, signals.stop_requested());
-  };
-  if (flags.ranks_as_threads == 0) return train(*launched);
-
-  int exit_code = 0;
-  RunLocalRanks(flags.ranks_as_threads, [&](Bootstrap& bootstrap) {
-    const int code = train(bootstrap);  // the ranks agree
-    if (bootstrap.rank() == 0) exit_code = code;
   });
-  return exit_code;
 }
 
 }  // namespace cadmus

@@ -43,8 +43,9 @@ void ValidateSizes(const RunConfig& config) {
                  ".max_position_embeddings = ", shape.max_positions));
   Require(config.train().steps() > 0, "train.steps is missing or not positive; set it");
   Require(config.train().micro_batch_size() > 0, "train.micro_batch_size must be positive");
-  Require(config.train().global_batch_size() > 0,
-          "train.global_batch_size is missing or not positive; set it");
+  Require(
+      config.train().global_batch_size() > 0,
+      "train.global_batch_size is missing or not positive; set it, or train.global_batch_tokens");
   Require(config.train().bucket_mib() > 0, "train.bucket_mib must be positive");
   Require(config.device().memory_gib() > 0 && config.device().memory_gib() <= 1 << 20,
           "device.memory_gib must be positive");
@@ -56,6 +57,36 @@ void ValidateSizes(const RunConfig& config) {
   Require(config.checkpoint().interval_steps() >= 0,
           "checkpoint.interval_steps must not be negative");
   Require(config.checkpoint().keep_last() >= 1, "checkpoint.keep_last must be at least 1");
+}
+
+// How the learning rate comes down.
+void ValidateSchedule(const OptimizerConfig& optimizer, int64_t steps) {
+  const bool wsd = optimizer.schedule() == OptimizerConfig::WSD;
+  const std::string name = OptimizerConfig::Schedule_Name(optimizer.schedule());
+  const int64_t most = steps - optimizer.warmup_steps();
+  Require(!wsd || optimizer.decay_steps() != 0,
+          "optimizer.schedule = WSD without optimizer.decay_steps; set it: a tenth to a fifth of "
+          "train.steps is usual");
+  Require(!wsd || (optimizer.decay_steps() > 0 && optimizer.decay_steps() <= most),
+          StrCat("optimizer.decay_steps = ", optimizer.decay_steps(),
+                 " must be between 1 and train.steps - optimizer.warmup_steps = ", most));
+  Require(
+      wsd || (optimizer.decay_steps() == 0 && optimizer.decay() == OptimizerConfig::ONE_MINUS_SQRT),
+      StrCat("optimizer.decay_steps and decay are read with optimizer.schedule = WSD only, not "
+             "with ",
+             name, "; unset them"));
+  Require(optimizer.schedule() != OptimizerConfig::CONSTANT || optimizer.min_lr() == 0,
+          "optimizer.min_lr is not reached with optimizer.schedule = CONSTANT; unset it");
+}
+
+void ValidateEvaluation(const RunConfig& config) {
+  const TrainConfig& train = config.train();
+  Require(train.eval_interval_steps() >= 0 && train.eval_batches() >= 0,
+          "train.eval_interval_steps and eval_batches must not be negative");
+  Require(train.eval_interval_steps() == 0 || config.data().validation_fraction() > 0 ||
+              !config.data().validation_path().empty(),
+          StrCat("train.eval_interval_steps = ", train.eval_interval_steps(),
+                 " but nothing is held out; set data.validation_fraction or data.validation_path"));
 }
 
 void ValidateOptimizer(const OptimizerConfig& optimizer, int64_t steps) {
@@ -72,6 +103,7 @@ void ValidateOptimizer(const OptimizerConfig& optimizer, int64_t steps) {
   Require(optimizer.epsilon() > 0, "optimizer.epsilon must be positive");
   Require(optimizer.weight_decay() >= 0 && optimizer.clip_norm() >= 0,
           "optimizer.weight_decay and clip_norm must not be negative");
+  ValidateSchedule(optimizer, steps);
 }
 
 void ValidateLayout(const RunConfig& config, int world_size) {
@@ -108,6 +140,7 @@ void ValidateRun(const RunConfig& config, int world_size) {
   ValidateNames(config);
   ValidateSizes(config);
   ValidateOptimizer(config.optimizer(), config.train().steps());
+  ValidateEvaluation(config);
   ValidateLayout(config, world_size);
   ValidateScheduleFile(config, world_size);
 }

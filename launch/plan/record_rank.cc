@@ -35,6 +35,7 @@ RankRecord RecordRank(const RunConfig& config, int rank, int world_size) {
   TrainingJob job(config, *device, *world);
   StepBatch batch = MakeBatch(job.loader_options());
   job.step().Run(batch, StopRequest::kNo);  // the first one also chooses kernels
+  if (job.evaluator() != nullptr) job.evaluator()->RunBatch(MakeBatch(job.loader_options()));
 
   Trace trace;
   device->set_trace(&trace);

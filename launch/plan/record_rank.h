@@ -27,7 +27,9 @@ struct CollectiveTotal {
 struct RankRecord {
   int64_t num_parameters = 0;  // elements of its parts of the parameters, padding included
   int num_micro_batches = 0;
-  MemoryStats memory;  // peaks over set-up and two steps; later steps repeat the second
+  // Peaks over set-up, two steps, and a batch of evaluation where the run evaluates; later ones
+  // repeat these.
+  MemoryStats memory;
   std::vector<CollectiveTotal> collectives;  // ordered by group, then operation
   // Of matrix products as they are executed, and of attention: 4 · B · H · Sq · Sk · D over the
   // visible pairs forward, 2.5 times that backward.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/base/error.h"
+#include "launch/config/global_batch.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/config/validate_run.h"
 #include "launch/plan/schedule_text.h"
@@ -63,6 +64,7 @@ int WorldSizeOf(const RunConfig& config) {
 RunPlan MakePlan(const RunConfig& given, int world_size) {
   RunConfig config = given;
   config = WithoutData(WithVocabulary(std::move(config)));
+  ResolveGlobalBatch(world_size, config);
   ValidateRun(config, world_size);
 
   const Mesh mesh = MakeMesh(config.parallel(), world_size);

@@ -123,6 +123,26 @@ class Agreement {
   int64_t vocab_size_ = 0;
 };
 
+DataMix OpenTraining(const DataConfig& fields, Agreement& agreement) {
+  DataMix training;
+  if (!fields.path().empty()) training.push_back(WholeOf(agreement.Open(fields.path())));
+  for (const DataSource& source : fields.source()) {
+    training.push_back(WholeOf(agreement.Open(source.path()), source.weight()));
+  }
+  return training;
+}
+
+// Takes the validation's share from each part.
+DataMix HoldOut(double fraction, DataMix& training) {
+  DataMix validation;
+  for (DataPart& part : training) {
+    const DataSplit split = SplitOff(part, fraction);
+    part = split.training;
+    validation.push_back(split.validation);
+  }
+  return validation;
+}
+
 }  // namespace
 
 void TrainingData::KeepTokenizer(const std::filesystem::path& destination) const {
@@ -137,30 +157,46 @@ TrainingData OpenTrainingData(RunConfig& config) {
   if (!fields.tokenizer().empty()) {
     data.tokenizer = fields.tokenizer();
     tokenizer = LoadTokenizer(data.tokenizer);
+    data.bytes_of_token = tokenizer->TextBytesOfAll();
   }
   Agreement agreement(tokenizer.get());
-  if (!fields.path().empty()) data.training.push_back(WholeOf(agreement.Open(fields.path())));
-  for (const DataSource& source : fields.source()) {
-    data.training.push_back(WholeOf(agreement.Open(source.path()), source.weight()));
-  }
+  data.training = OpenTraining(fields, agreement);
   if (!fields.validation_path().empty()) {
     data.validation.push_back(WholeOf(agreement.Open(fields.validation_path())));
   }
-  if (fields.validation_fraction() > 0) {
-    for (DataPart& part : data.training) {
-      const DataSplit split = SplitOff(part, fields.validation_fraction());
-      part = split.training;
-      data.validation.push_back(split.validation);
-    }
-  }
+  if (fields.validation_fraction() > 0)
+    data.validation = HoldOut(fields.validation_fraction(), data.training);
   if (fields.sequence_length() > 0) {  // ValidateRun speaks of the rest
-    for (const DataMix& mix : {data.training, data.validation}) {
-      if (!mix.empty()) MixedSampler(mix, {.sequence_length = fields.sequence_length()});
-    }
+    MixedSampler(data.training, {.sequence_length = fields.sequence_length()});
   }
   data.tokenizer_hash = agreement.tokenizer_hash();
   agreement.Settle(*config.mutable_model());
+  // A model may have room for more tokens than there are.
+  if (tokenizer) data.bytes_of_token.resize(static_cast<size_t>(*VocabSize(config.model())));
   return data;
+}
+
+DataMix OpenValidationData(const RunConfig& config, const std::string& path,
+                           const Tokenizer* tokenizer) {
+  const DataConfig& fields = config.data();
+  Agreement agreement(tokenizer);
+  DataMix validation;
+  if (!path.empty()) {
+    validation.push_back(WholeOf(agreement.Open(path)));
+  } else if (!fields.validation_path().empty()) {
+    validation.push_back(WholeOf(agreement.Open(fields.validation_path())));
+  } else if (fields.validation_fraction() > 0) {
+    DataMix training = OpenTraining(fields, agreement);
+    validation = HoldOut(fields.validation_fraction(), training);
+  } else {
+    throw Error(Kind::kConfig,
+                StrCat("the run ", config.name(),
+                       " held nothing out (data.validation_fraction, data.validation_path); name a "
+                       "data set with --data"));
+  }
+  ModelConfig model = config.model();
+  agreement.Settle(model);
+  return validation;
 }
 
 }  // namespace cadmus

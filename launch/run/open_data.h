@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenTrainingData: the data sets of a run, held against its tokenizer, their sidecars and the
-// model.
+// model; OpenValidationData: those of an evaluation.
 #pragma once
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "runtime/data/data_mix.h"
 
 namespace cadmus {
 
 class RunConfig;
+class Tokenizer;
 
 struct TrainingData {
   DataMix training;
   DataMix validation;               // empty: nothing is held out
   std::filesystem::path tokenizer;  // empty: none was given
   std::string tokenizer_hash;       // empty: unknown
+  // Of text, for each token; empty where no tokenizer was given.
+  std::vector<int32_t> bytes_of_token;
 
   // Copies the tokenizer into the run, so that `cadmus generate` needs nothing else.
   void KeepTokenizer(const std::filesystem::path& destination) const;
@@ -29,5 +33,11 @@ struct TrainingData {
 // than a sample, for one that another tokenizer made, and for a vocabulary larger than the model's;
 // kConfig for fields that contradict each other and where the vocabulary is given nowhere.
 TrainingData OpenTrainingData(RunConfig& config);
+
+// What a trained model is evaluated on: the data set `path`, whole, or, where it is empty, what the
+// run held out. `tokenizer` is the run's, null where it has none. Throws as OpenTrainingData does,
+// and kConfig where there is neither.
+DataMix OpenValidationData(const RunConfig& config, const std::string& path,
+                           const Tokenizer* tokenizer);
 
 }  // namespace cadmus

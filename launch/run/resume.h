@@ -6,9 +6,10 @@ namespace cadmus {
 
 class RunConfig;
 
-// The number of steps, the layout, micro-batches, the device, paths and the keeping of checkpoints
-// may change. Whatever decides the numbers may not: model, precision, optimizer, seed, global
-// batch, sequences. Throws kConfig naming the fields that differ, with both values.
+// The number of steps, the layout, micro-batches, the device, paths, the keeping of checkpoints and
+// when the run is evaluated may change. Whatever decides the numbers may not: model, precision,
+// optimizer and its schedule, seed, global batch, sequences, what is held out. Throws kConfig
+// naming the fields that differ, with both values.
 void RequireSameRun(const RunConfig& stored, const RunConfig& asked);
 
 }  // namespace cadmus

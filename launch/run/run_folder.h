@@ -16,6 +16,8 @@ class RunFolder {
   std::filesystem::path tokenizer() const { return root_ / "tokenizer.json"; }
   std::filesystem::path metrics() const { return root_ / "metrics.jsonl"; }
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
+  // Small files of the published model that the run came from.
+  std::filesystem::path published() const { return root_ / "published"; }
   // "logs/rank-000003.log"
   std::filesystem::path log(int rank) const;
 

@@ -3,21 +3,20 @@
 
 #include <cmath>
 
+#include "kernels/ops/check.h"
+#include "launch/config/make_precision.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/config/validate_run.h"
 #include "models/decoder/placement.h"
 #include "models/families.h"
 #include "runtime/mesh/make_mesh.h"
 #include "runtime/parallel/pipeline/stage_layout.h"
+#include "runtime/schedule/complete_schedule.h"
 #include "runtime/schedule/configured_schedule.h"
 #include "runtime/schedule/parameter_fetches.h"
 
 namespace cadmus {
 namespace {
-
-Precision MakePrecision(const PrecisionConfig& config) {
-  return Precision::All(config.storage() == PrecisionConfig::F64 ? DType::kF64 : DType::kF32);
-}
 
 LoaderOptions MakeLoaderOptions(const RunConfig& config, const ParallelGroups& groups,
                                 const DecoderShape& shape) {
@@ -36,10 +35,7 @@ TrainStepOptions MakeStepOptions(const RunConfig& config, const LoaderOptions& l
   return {.size = {.num_micro_batches = num_micro_batches,
                    .micro_batch_size = loader.micro_batch_size,
                    .sequence_length = loader.sequence_length},
-          .learning_rate = {.maximum = config.optimizer().lr(),
-                            .minimum = config.optimizer().min_lr(),
-                            .warmup_steps = config.optimizer().warmup_steps(),
-                            .total_steps = config.train().steps()},
+          .learning_rate = MakeLearningRateSchedule(config.optimizer(), config.train().steps()),
           .clip_norm = config.optimizer().clip_norm(),
           .seed = config.train().seed(),
           .expected_loss = std::log(static_cast<double>(loader.vocab_size)) *
@@ -72,7 +68,8 @@ ParallelGroups::Needs NeedsOf(const DecoderShape& shape, int tp, const Schedule&
 
 }  // namespace
 
-TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& world) {
+TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& world,
+                         JobPurpose purpose) {
   ValidateRun(config, world.size());
   const Mesh mesh = MakeMesh(config.parallel(), world.size());
   layout_ = ToString(mesh.sizes());
@@ -80,7 +77,8 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
   const auto num_micro_batches =
       static_cast<int>(config.train().global_batch_size() /
                        (config.train().micro_batch_size() * mesh.Size(kDpAxes)));
-  Schedule schedule = MakeSchedule(config.parallel(), mesh.Size(Axis::kPp), num_micro_batches);
+  const Schedule schedule =
+      MakeSchedule(config.parallel(), mesh.Size(Axis::kPp), num_micro_batches);
   groups_ =
       std::make_unique<ParallelGroups>(mesh, world, NeedsOf(shape, mesh.Size(Axis::kTp), schedule));
   tensor_parallel_ = TensorParallel(*groups_->tp, groups_->kv_replicas.get(),
@@ -91,8 +89,10 @@ TrainingJob::TrainingJob(const RunConfig& config, Device& device, Communicator& 
   communication_ = device.NewStream(StreamKind::kCommunication, "communication");
   loader_options_ = MakeLoaderOptions(config, *groups_, shape);
   MakeModel(config, shape, schedule);
-  MakeState(config);
-  MakeStep(config, shape, std::move(schedule));
+  MakeState(config, purpose);
+  const bool trains = purpose == JobPurpose::kTraining;
+  if (trains) MakeStep(config, shape, schedule);
+  if (!trains || config.train().eval_interval_steps() > 0) MakeEvaluator(config, schedule);
 }
 
 void TrainingJob::MakeModel(const RunConfig& config, const DecoderShape& shape,
@@ -101,7 +101,8 @@ void TrainingJob::MakeModel(const RunConfig& config, const DecoderShape& shape,
     offload_stream_ = compute_->device().NewStream(StreamKind::kCommunication, "offload");
     offload_ = std::make_unique<ActivationOffload>(*offload_stream_);
   }
-  DecoderPart part = {.tensor_parallel = &tensor_parallel_,
+  DecoderPart part = {.sequence_length = config.data().sequence_length(),
+                      .tensor_parallel = &tensor_parallel_,
                       .table_holders = groups_->table_holders.get(),
                       .recompute = RecomputeOf(config.train()),
                       .recompute_blocks = config.train().recompute_blocks(),
@@ -117,7 +118,8 @@ void TrainingJob::MakeModel(const RunConfig& config, const DecoderShape& shape,
 }
 
 // Weights with their first values, gradients and optimizer state.
-void TrainingJob::MakeState(const RunConfig& config) {
+void TrainingJob::MakeState(const RunConfig& config, JobPurpose purpose) {
+  const bool trains = purpose == JobPurpose::kTraining;
   std::vector<std::vector<Parameter*>> parameters;
   for (int i = 0; i < model_->num_chunks(); ++i)
     parameters.push_back(model_->chunk(i).Parameters());
@@ -129,13 +131,16 @@ void TrainingJob::MakeState(const RunConfig& config) {
       DataParallelOptions{
           .zero = config.parallel().zero(),
           .bucket_bytes = static_cast<int64_t>(config.train().bucket_mib() * (1 << 20)),
-          .overlap = config.train().overlap_reduction() ? Overlap::kOn : Overlap::kOff});
+          .overlap = config.train().overlap_reduction() ? Overlap::kOn : Overlap::kOff,
+          .gradients = trains ? KeepGradients::kYes : KeepGradients::kNo});
   data_parallel_->Initialize(config.train().seed());
+  if (!trains) return;
   optimizer_ = std::make_unique<AdamWOptimizer>(
       data_parallel_->shards(), MakeAdamWOptions(config.optimizer()), precision, *compute_);
+  optimizer_->Initialize(config.train().seed(), *compute_);
 }
 
-void TrainingJob::MakeStep(const RunConfig& config, const DecoderShape& shape, Schedule schedule) {
+std::unique_ptr<Engine> TrainingJob::MakeEngine(const RunConfig& config, Schedule schedule) {
   std::vector<Stage*> chunks;
   std::vector<int> num_modules;
   for (int i = 0; i < model_->num_chunks(); ++i) {
@@ -148,14 +153,19 @@ void TrainingJob::MakeStep(const RunConfig& config, const DecoderShape& shape, S
   }
   const TokenRange rows = tensor_parallel_.OuterTokens(loader_options_.micro_batch_size *
                                                        loader_options_.sequence_length);
-  engine_ =
-      std::make_unique<Engine>(Engine::Parts{.chunks = chunks,
-                                             .data_parallel = *data_parallel_,
-                                             .pipeline = {*groups_->pp, *groups_->pp_gradients},
-                                             .compute = *compute_,
-                                             .activation = {rows.size(), shape.hidden_size},
-                                             .dtype = MakePrecision(config.precision()).compute},
-                               schedule);
+  return std::make_unique<Engine>(
+      Engine::Parts{.chunks = chunks,
+                    .data_parallel = *data_parallel_,
+                    .pipeline = {*groups_->pp, *groups_->pp_gradients},
+                    .compute = *compute_,
+                    .activation = {rows.size(), MakeShape(config.model()).hidden_size},
+                    .dtype = MakePrecision(config.precision()).compute},
+      schedule);
+}
+
+void TrainingJob::MakeStep(const RunConfig& config, const DecoderShape& shape,
+                           const Schedule& schedule) {
+  engine_ = MakeEngine(config, schedule);
   step_ = std::make_unique<TrainStep>(
       TrainStepParts{.engine = *engine_,
                      .data_parallel = *data_parallel_,
@@ -166,10 +176,26 @@ void TrainingJob::MakeStep(const RunConfig& config, const DecoderShape& shape, S
       MakeStepOptions(config, loader_options_, shape, schedule.size.num_micro_batches));
 }
 
+void TrainingJob::MakeEvaluator(const RunConfig& config, const Schedule& schedule) {
+  evaluation_engine_ = MakeEngine(config, EvaluationOf(schedule));
+  const bool has_last_stage = PlacesOfStages(schedule).back().rank == groups_->pp->rank();
+  evaluator_ = std::make_unique<Evaluator>(
+      Evaluator::Parts{.engine = *evaluation_engine_,
+                       .groups = *groups_,
+                       .compute = *compute_,
+                       .communication = *communication_},
+      Evaluator::Options{.batches = loader_options_,
+                         .last_stage = has_last_stage ? Evaluator::LastStage::kHere
+                                                      : Evaluator::LastStage::kElsewhere,
+                         .loss_dtype = StatisticsDType(MakePrecision(config.precision()).compute)});
+}
+
 std::vector<StateEntry> TrainingJob::StateEntries() const {
   std::vector<StateEntry> entries = data_parallel_->StateEntries();
-  std::vector<StateEntry> moments = optimizer_->StateEntries();
-  entries.insert(entries.end(), moments.begin(), moments.end());
+  if (optimizer_ != nullptr) {
+    std::vector<StateEntry> of_optimizer = optimizer_->StateEntries();
+    entries.insert(entries.end(), of_optimizer.begin(), of_optimizer.end());
+  }
   data_parallel_->ShareWriting(entries);
   return entries;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "models/decoder/shape.h"
@@ -17,7 +18,7 @@ namespace cadmus {
 
 class ActivationOffload;
 class Communicator;
-class TensorParallel;
+struct TransformerBlockSpec;
 
 enum class Recompute : uint8_t {
   kNone,
@@ -27,7 +28,9 @@ enum class Recompute : uint8_t {
 
 // What one rank holds of a model, and what its blocks keep for backward.
 struct DecoderPart {
-  std::vector<StageRange> chunks;                   // pipeline stages, each run as one chunk
+  std::vector<StageRange> chunks;  // pipeline stages, each run as one chunk
+  // How long sequences are, so how many rows tables of RoPE have; 0: as long as the model allows.
+  int64_t sequence_length = 0;
   const TensorParallel* tensor_parallel = nullptr;  // null: matrices are whole
   // The first and the last pipeline rank, where the embedding's table is tied to the head and they
   // are two; null: one rank has both, or they are not tied.
@@ -36,6 +39,9 @@ struct DecoderPart {
   int64_t recompute_blocks = 0;          // with kFull: the first so many of each chunk; 0: all
   ActivationOffload* offload = nullptr;  // null: what blocks save stays on the device
 };
+
+// What a block of the shape is made of; nothing recomputed.
+TransformerBlockSpec BlockSpec(const DecoderShape& shape);
 
 class DecoderModel {
  public:
@@ -60,9 +66,9 @@ class DecoderModel {
                                     const TensorParallel& parallel) const;
 
   DecoderShape shape_;
-  TensorParallel alone_;  // where the part names no tensor-parallel ranks
-  RopeTables rope_;
-  Parameter* table_VM_ = nullptr;  // of this rank's embedding, if it has one
+  TensorParallel alone_;            // where the part names no tensor-parallel ranks
+  std::optional<RopeTables> rope_;  // absent where positions are learned
+  Parameter* table_VM_ = nullptr;   // of this rank's embedding, if it has one
   std::vector<std::unique_ptr<Stage>> chunks_;
 };
 

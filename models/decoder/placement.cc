@@ -7,16 +7,24 @@
 namespace cadmus {
 namespace {
 
-enum class Role { kTable, kQkv, kAttentionOut, kGateUp, kDown, kNorm };
+enum class Role { kTable, kPositions, kQkv, kAttentionOut, kGateUp, kUp, kDown, kNorm, kHeadNorm };
+
+bool IsBias(const std::string& name) { return name.ends_with(".bias"); }
 
 Role RoleOf(const std::string& name) {
   if (name == "embedding.weight" || name == "head.weight") return Role::kTable;
-  if (name.ends_with(".attention.qkv.weight")) return Role::kQkv;
-  if (name.ends_with(".attention.out.weight")) return Role::kAttentionOut;
-  if (name.ends_with(".mlp.gate_up.weight")) return Role::kGateUp;
-  if (name.ends_with(".mlp.down.weight")) return Role::kDown;
-  if (name.ends_with("_norm.weight")) return Role::kNorm;
-  CADMUS_UNREACHABLE(StrCat("the Llama family has no parameter ", name));
+  if (name == "positions.weight") return Role::kPositions;
+  const std::string owner = name.substr(0, name.rfind('.'));
+  if (name.ends_with(".weight") || IsBias(name)) {
+    if (owner.ends_with(".attention.qkv")) return Role::kQkv;
+    if (owner.ends_with(".attention.out")) return Role::kAttentionOut;
+    if (owner.ends_with(".mlp.gate_up")) return Role::kGateUp;
+    if (owner.ends_with(".mlp.up")) return Role::kUp;
+    if (owner.ends_with(".mlp.down")) return Role::kDown;
+    if (owner.ends_with(".q_norm") || owner.ends_with(".k_norm")) return Role::kHeadNorm;
+    if (owner.ends_with("_norm")) return Role::kNorm;
+  }
+  CADMUS_UNREACHABLE(StrCat("no decoder has a parameter ", name));
 }
 
 bool Fits(const DecoderShape& shape, int tp) {
@@ -24,7 +32,8 @@ bool Fits(const DecoderShape& shape, int tp) {
          (shape.num_kv_heads % tp == 0 || tp % shape.num_kv_heads == 0);
 }
 
-std::vector<DimPlacement> DimsOf(Role role, const DecoderShape& shape, int tp) {
+// Of a weight; its bias lies as dim 0 does.
+std::vector<DimPlacement> WeightDims(Role role, const DecoderShape& shape, int tp) {
   const int64_t width = shape.hidden_size;
   const int64_t query_rows = shape.num_heads * shape.head_dim;
   const Block kv_rows = {.extent = shape.num_kv_heads * shape.head_dim,
@@ -35,6 +44,8 @@ std::vector<DimPlacement> DimsOf(Role role, const DecoderShape& shape, int tp) {
                                 .padding = PaddingFor(shape.vocab_size, tp)};
       return {{.axes = Axis::kTp, .blocks = {vocabulary}}, Replicated(width)};
     }
+    case Role::kPositions:
+      return {Replicated(shape.max_positions), Replicated(width)};
     case Role::kQkv:
       return {{.axes = Axis::kTp, .blocks = {{query_rows}, kv_rows, kv_rows}}, Replicated(width)};
     case Role::kAttentionOut:
@@ -43,10 +54,14 @@ std::vector<DimPlacement> DimsOf(Role role, const DecoderShape& shape, int tp) {
       const Block half = {shape.intermediate_size};
       return {{.axes = Axis::kTp, .blocks = {half, half}}, Replicated(width)};
     }
+    case Role::kUp:
+      return {Sharded(Axis::kTp, shape.intermediate_size), Replicated(width)};
     case Role::kDown:
       return {Replicated(width), Sharded(Axis::kTp, shape.intermediate_size)};
     case Role::kNorm:
       return {Replicated(width)};
+    case Role::kHeadNorm:
+      return {Replicated(shape.head_dim)};
   }
   CADMUS_UNREACHABLE("a role without a placement");
 }
@@ -66,7 +81,8 @@ std::vector<std::string> TensorParallelProblems(const DecoderShape& shape, int t
                               field, " = ", size, remedy));
   };
   must_divide("num_attention_heads", shape.num_heads);
-  if (shape.num_kv_heads % tp != 0 && tp % shape.num_kv_heads != 0) {
+  if (shape.num_kv_heads != shape.num_heads && shape.num_kv_heads % tp != 0 &&
+      tp % shape.num_kv_heads != 0) {
     problems.push_back(StrCat("parallel.tp = ", tp, " and model.", shape.family,
                               ".num_key_value_heads = ", shape.num_kv_heads,
                               ": one must divide the other", remedy));
@@ -80,7 +96,9 @@ int NumKvReplicas(const DecoderShape& shape, int tp) {
 }
 
 PlacementSpec DecoderPlacement(const std::string& name, const DecoderShape& shape, int tp) {
-  return {.name = name, .dims = DimsOf(RoleOf(name), shape, tp)};
+  std::vector<DimPlacement> dims = WeightDims(RoleOf(name), shape, tp);
+  if (IsBias(name)) dims.resize(1);
+  return {.name = name, .dims = std::move(dims)};
 }
 
 void PlaceParameter(Parameter& parameter, const DecoderShape& shape,
@@ -89,7 +107,8 @@ void PlaceParameter(Parameter& parameter, const DecoderShape& shape,
   Place(parameter, DecoderPlacement(parameter.name, shape, tp), parallel);
   const Role role = RoleOf(parameter.name);
   parameter.partial_rows.clear();
-  if (role == Role::kNorm && parallel.splits_sequence()) {
+  const bool reads_outer_rows = role == Role::kNorm || role == Role::kPositions;
+  if ((reads_outer_rows && parallel.splits_sequence()) || (role == Role::kHeadNorm && tp > 1)) {
     parameter.partial_rows = {{0, parameter.shape[0], &parallel.ranks()}};
   }
   if (role == Role::kQkv && NumKvReplicas(shape, tp) > 1) {

@@ -71,10 +71,18 @@ std::span<const double> Generator::Feed(std::span<const int32_t> tokens, KvCache
   const TensorView host(host_logits_.data(), spec_.dtype, {1, spec_.vocab_size});
   device.CopyToHost(host, logits_BV, stream_);
   stream_.Synchronize(device.wait_limit());
-  if (spec_.dtype == DType::kF64) {
-    std::copy_n(host.data<double>(), logits_.size(), logits_.begin());
-  } else {
-    std::copy_n(host.data<float>(), logits_.size(), logits_.begin());
+  switch (spec_.dtype) {
+    case DType::kF64:
+      std::copy_n(host.data<double>(), logits_.size(), logits_.begin());
+      break;
+    case DType::kF32:
+      std::copy_n(host.data<float>(), logits_.size(), logits_.begin());
+      break;
+    case DType::kBF16:
+      std::copy_n(host.data<BFloat16>(), logits_.size(), logits_.begin());
+      break;
+    default:
+      CADMUS_UNREACHABLE(StrCat("logits of ", Name(spec_.dtype)));
   }
   return logits_;
 }

@@ -22,66 +22,58 @@ struct EmbeddingModule::EmbeddingSaved : Saved {
   Tensor dy;  // from input- to weight-backward: outer rows
 };
 
-EmbeddingModule::EmbeddingModule(int64_t vocab_size, int64_t model_width, double initial_std,
-                                 double dropout, const TensorParallel& parallel)
+EmbeddingModule::EmbeddingModule(const EmbeddingSpec& spec, const TensorParallel& parallel)
     : table_VM_{.name = kEmbeddingTableName,
-                .shape = {vocab_size, model_width},
-                .initial = {InitialValue::Kind::kNormal, initial_std}},
-      dropout_(dropout),
+                .shape = {spec.vocab_size, spec.model_width},
+                .initial = {InitialValue::Kind::kNormal, spec.initial_std}},
+      dropout_(spec.dropout),
       site_(SiteOf("embedding.dropout")),
-      parallel_(parallel) {}
+      parallel_(parallel) {
+  if (spec.num_positions == 0) return;
+  positions_PM_ = Parameter{.name = "positions.weight",
+                            .shape = {spec.num_positions, spec.model_width},
+                            .initial = {InitialValue::Kind::kNormal, spec.initial_std}};
+}
 
 void EmbeddingModule::VisitParameters(const std::function<void(Parameter&)>& visit) {
   visit(table_VM_);
+  if (positions_PM_) visit(*positions_PM_);
 }
 
 std::unique_ptr<Saved> EmbeddingModule::NewSaved() const {
   return std::make_unique<EmbeddingSaved>();
 }
 
+template <auto kMethod>
+void EmbeddingModule::Run(Module& self, auto& context, Saved& saved) {
+  (static_cast<EmbeddingModule&>(self).*kMethod)(context, static_cast<EmbeddingSaved&>(saved));
+}
+
 std::span<const ForwardSegment> EmbeddingModule::forward_segments() const {
-  static constexpr std::array<ForwardSegment, 3> kSegments = {
-      {{SegmentKind::kCompute, "embedding",
-        [](Module& self, ForwardContext& context, Saved& saved) {
-          static_cast<EmbeddingModule&>(self).LookUp(context, static_cast<EmbeddingSaved&>(saved));
-        }},
-       {SegmentKind::kCommunicate, "embedding.leave",
-        [](Module& self, ForwardContext& context, Saved& saved) {
-          static_cast<EmbeddingModule&>(self).Leave(context, static_cast<EmbeddingSaved&>(saved));
-        }},
-       {SegmentKind::kCompute, "embedding.dropout",
-        [](Module& self, ForwardContext& context, Saved& saved) {
-          static_cast<EmbeddingModule&>(self).DropOut(context, static_cast<EmbeddingSaved&>(saved));
-        }}}};
+  using Self = EmbeddingModule;
+  using enum SegmentKind;
+  static constexpr std::array<ForwardSegment, 3> kSegments = {{
+      {kCompute, "embedding", &Run<&Self::LookUp>},
+      {kCommunicate, "embedding.leave", &Run<&Self::Leave>},
+      {kCompute, "embedding.rows", &Run<&Self::FinishRows>},
+  }};
   return kSegments;
 }
 
 std::span<const BackwardSegment> EmbeddingModule::backward_input_segments() const {
   static constexpr std::array<BackwardSegment, 1> kSegments = {
-      {{SegmentKind::kCompute, "embedding", [](Module&, BackwardContext&, Saved& saved) {
-          static_cast<EmbeddingSaved&>(saved).dy =
-              std::move(saved.activation);  // tokens have no gradient
-        }}}};
+      {{SegmentKind::kCompute, "embedding", &Run<&EmbeddingModule::KeepGradient>}}};
   return kSegments;
 }
 
 std::span<const BackwardSegment> EmbeddingModule::backward_weight_segments() const {
-  static constexpr std::array<BackwardSegment, 3> kSegments = {
-      {{SegmentKind::kCompute, "embedding.dropout",
-        [](Module& self, BackwardContext& context, Saved& saved) {
-          static_cast<EmbeddingModule&>(self).DropOutBackward(context,
-                                                              static_cast<EmbeddingSaved&>(saved));
-        }},
-       {SegmentKind::kCommunicate, "embedding.leave",
-        [](Module& self, BackwardContext& context, Saved& saved) {
-          static_cast<EmbeddingModule&>(self).LeaveBackward(context,
-                                                            static_cast<EmbeddingSaved&>(saved));
-        }},
-       {SegmentKind::kCompute, "embedding",
-        [](Module& self, BackwardContext& context, Saved& saved) {
-          static_cast<EmbeddingModule&>(self).AddToTable(context,
-                                                         static_cast<EmbeddingSaved&>(saved));
-        }}}};
+  using Self = EmbeddingModule;
+  using enum SegmentKind;
+  static constexpr std::array<BackwardSegment, 3> kSegments = {{
+      {kCompute, "embedding.rows", &Run<&Self::FinishRowsBackward>},
+      {kCommunicate, "embedding.leave", &Run<&Self::LeaveBackward>},
+      {kCompute, "embedding", &Run<&Self::AddToTable>},
+  }};
   return kSegments;
 }
 
@@ -101,13 +93,33 @@ void EmbeddingModule::Leave(ForwardContext& context, EmbeddingSaved& saved) {
   saved.activation = LeaveParallel(parallel_, std::move(saved.activation), context.stream);
 }
 
-void EmbeddingModule::DropOut(ForwardContext& context, EmbeddingSaved& saved) {
-  if (context.trains())
+void EmbeddingModule::FinishRows(ForwardContext& context, EmbeddingSaved& saved) {
+  if (positions_PM_) {
+    EmbeddingForward({.tokens_T = OuterPositions(context.inputs),
+                      .table_VD = positions_PM_->weight,
+                      .add_TD = saved.activation,
+                      .y_TD = saved.activation},
+                     context.stream);
+  }
+  if (context.drops_out())
     DropOutRows(saved.activation, context.inputs, context.scalars, context.stream);
 }
 
-void EmbeddingModule::DropOutBackward(BackwardContext& context, EmbeddingSaved& saved) {
+// Tokens have no gradient.
+void EmbeddingModule::KeepGradient(BackwardContext&, EmbeddingSaved& saved) {
+  saved.dy = std::move(saved.activation);
+}
+
+void EmbeddingModule::FinishRowsBackward(BackwardContext& context, EmbeddingSaved& saved) {
   DropOutRows(saved.dy, context.inputs, context.scalars, context.stream);
+  if (!positions_PM_) return;
+  const GradMode mode = context.gradients.Begin(*positions_PM_);
+  EmbeddingBackward({.tokens_T = OuterPositions(context.inputs),
+                     .dy_TD = saved.dy,
+                     .dtable_VD = positions_PM_->grad,
+                     .mode = mode},
+                    context.stream);
+  context.gradients.End(*positions_PM_);
 }
 
 void EmbeddingModule::LeaveBackward(BackwardContext& context, EmbeddingSaved& saved) {
@@ -124,6 +136,12 @@ void EmbeddingModule::AddToTable(BackwardContext& context, EmbeddingSaved& saved
                     context.stream);
   context.gradients.End(table_VM_);
   saved.dy.Reset();
+}
+
+ConstTensorView EmbeddingModule::OuterPositions(const MicroBatchInputs& inputs) const {
+  const int64_t num_tokens = inputs.positions_BS.num_elements();
+  const TokenRange rows = parallel_.OuterTokens(num_tokens);
+  return inputs.positions_BS.Reshape({num_tokens}).Slice(0, rows.begin, rows.end);
 }
 
 void EmbeddingModule::DropOutRows(const TensorView& x_outer, const MicroBatchInputs& inputs,

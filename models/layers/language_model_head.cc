@@ -22,7 +22,8 @@ TensorView OwnStatistics(const TensorParallel& parallel, const TensorView& stati
 }  // namespace
 
 struct LanguageModelHead::HeadSaved : Saved {
-  Tensor x, rstd;  // input-backward: outer rows
+  Tensor x;  // input-backward: outer rows
+  NormStatistics statistics;
   // Weight-backward: all T rows on every rank. Keeping the outer ones would save memory of one
   // layer, for another gather in the backward pass.
   Tensor normed_TM;
@@ -30,33 +31,33 @@ struct LanguageModelHead::HeadSaved : Saved {
   Tensor statistics_R3T;  // between the segments of the forward pass
 };
 
-LanguageModelHead::LanguageModelHead(int64_t vocab_size, int64_t model_width, double norm_epsilon,
-                                     double initial_std, const TensorParallel& parallel)
+LanguageModelHead::LanguageModelHead(int64_t vocab_size, const NormSpec& norm, double initial_std,
+                                     const TensorParallel& parallel)
     : own_weight_VM_(Parameter{.name = "head.weight",
-                               .shape = {vocab_size, model_width},
+                               .shape = {vocab_size, norm.width},
                                .initial = {InitialValue::Kind::kNormal, initial_std}}),
       weight_VM_(*own_weight_VM_),
-      norm_("final_norm", model_width, norm_epsilon),
+      norm_("final_norm", norm),
       projection_(weight_VM_),
       parallel_(parallel) {}
 
-LanguageModelHead::LanguageModelHead(Parameter& table_VM, double norm_epsilon,
+LanguageModelHead::LanguageModelHead(Parameter& table_VM, const NormSpec& norm,
                                      const TensorParallel& parallel)
     : weight_VM_(table_VM),
-      norm_("final_norm", table_VM.shape[1], norm_epsilon),
+      norm_("final_norm", norm),
       projection_(weight_VM_),
       parallel_(parallel) {}
 
 void LanguageModelHead::VisitParameters(const std::function<void(Parameter&)>& visit) {
-  visit(norm_.weight());
+  norm_.VisitParameters(visit);
   visit(weight_VM_);
 }
 
 std::unique_ptr<Saved> LanguageModelHead::NewSaved() const { return std::make_unique<HeadSaved>(); }
 
 template <LanguageModelHead::ForwardStep kStep>
-void LanguageModelHead::RunInTraining(Module& self, ForwardContext& context, Saved& saved) {
-  if (!context.trains()) return;
+void LanguageModelHead::RunWithLabels(Module& self, ForwardContext& context, Saved& saved) {
+  if (context.infers()) return;
   (static_cast<LanguageModelHead&>(self).*kStep)(context, static_cast<HeadSaved&>(saved));
 }
 
@@ -70,17 +71,17 @@ std::span<const ForwardSegment> LanguageModelHead::forward_segments() const {
       {{SegmentKind::kCompute, "head.norm",
         [](Module& self, ForwardContext& context, Saved& saved) {
           auto& head = static_cast<LanguageModelHead&>(self);
-          if (context.trains()) {
-            head.NormRows(context, static_cast<HeadSaved&>(saved));
-          } else {
+          if (context.infers()) {
             head.ForwardInference(context, static_cast<HeadSaved&>(saved));
+          } else {
+            head.NormRows(context, static_cast<HeadSaved&>(saved));
           }
         }},
-       {SegmentKind::kCommunicate, "head.enter", &RunInTraining<&LanguageModelHead::Enter>},
-       {SegmentKind::kCompute, "head.logits", &RunInTraining<&LanguageModelHead::MakeLogits>},
+       {SegmentKind::kCommunicate, "head.enter", &RunWithLabels<&LanguageModelHead::Enter>},
+       {SegmentKind::kCompute, "head.logits", &RunWithLabels<&LanguageModelHead::MakeLogits>},
        {SegmentKind::kCommunicate, "head.statistics",
-        &RunInTraining<&LanguageModelHead::GatherStatistics>},
-       {SegmentKind::kCompute, "head.loss", &RunInTraining<&LanguageModelHead::AddLoss>}}};
+        &RunWithLabels<&LanguageModelHead::GatherStatistics>},
+       {SegmentKind::kCompute, "head.loss", &RunWithLabels<&LanguageModelHead::AddLoss>}}};
   return kSegments;
 }
 
@@ -102,10 +103,8 @@ void LanguageModelHead::NormRows(ForwardContext& context, HeadSaved& saved) {
   Stream& stream = context.stream;
   saved.x = std::move(saved.activation);
   const TensorView& x = saved.x.view();
-  saved.rstd =
-      Tensor(StatisticsDType(x.dtype()), {x.dim(0)}, MemoryCategory::kActivationsInput, stream);
   saved.normed_TM = Tensor(x.dtype(), x.shape(), MemoryCategory::kActivationsWeight, stream);
-  norm_.Forward({.x_TD = x, .y_TD = saved.normed_TM, .rstd_T = saved.rstd}, stream);
+  saved.statistics = norm_.Forward({.x_TD = x, .y_TD = saved.normed_TM}, stream);
 }
 
 void LanguageModelHead::Enter(ForwardContext& context, HeadSaved& saved) {
@@ -144,13 +143,19 @@ void LanguageModelHead::AddLoss(ForwardContext& context, HeadSaved& saved) {
   const TensorView& logits_TV = saved.logits_TV.view();
   const int64_t num_tokens = logits_TV.dim(0);
   const ConstTensorView labels_T = context.inputs.labels_BS.Reshape({num_tokens});
-  const Tensor loss_T(StatisticsDType(logits_TV.dtype()), {num_tokens}, MemoryCategory::kWorkspace,
-                      stream);
+  const bool evaluates = context.mode == Mode::kEvaluation;
+  Tensor own_loss_T;
+  if (!evaluates) {
+    own_loss_T = Tensor(StatisticsDType(logits_TV.dtype()), {num_tokens},
+                        MemoryCategory::kWorkspace, stream);
+  }
+  const TensorView loss_T = evaluates ? context.loss_T : own_loss_T.view();
   if (parallel_.size() == 1) {
     CrossEntropy({.logits_TV = logits_TV,
                   .labels_T = labels_T,
-                  .scalars = context.scalars,
-                  .loss_T = loss_T},
+                  .scalars = evaluates ? ConstTensorView() : context.scalars,
+                  .loss_T = loss_T,
+                  .gradient = evaluates ? LogitGradient::kNone : LogitGradient::kWriteOverLogits},
                  stream);
   } else {
     SplitCrossEntropy({.logits_TV = logits_TV,
@@ -161,6 +166,13 @@ void LanguageModelHead::AddLoss(ForwardContext& context, HeadSaved& saved) {
                        .loss_T = loss_T},
                       stream);
     saved.statistics_R3T.Reset();
+  }
+  if (evaluates) {
+    saved.x.Reset();
+    saved.statistics = NormStatistics();
+    saved.normed_TM.Reset();
+    saved.logits_TV.Reset();
+    return;
   }
   const Tensor workspace(DType::kU8, {ReduceWorkspaceBytes(num_tokens)}, MemoryCategory::kWorkspace,
                          stream);
@@ -182,8 +194,7 @@ void LanguageModelHead::ForwardInference(ForwardContext& context, HeadSaved& sav
   const TensorView x_BSM = x_TM.view().Reshape({batch, length, width});
   Cast({.x = x_BSM.Slice(1, length - 1, length), .y = last_BM.view().Reshape({batch, 1, width})},
        stream);
-  const Tensor rstd_B(StatisticsDType(dtype), {batch}, MemoryCategory::kWorkspace, stream);
-  norm_.Forward({.x_TD = last_BM, .y_TD = last_BM, .rstd_T = rstd_B}, stream);
+  norm_.Forward({.x_TD = last_BM, .y_TD = last_BM}, stream);
   projection_.Forward(last_BM, context.logits_BV, stream);
 }
 
@@ -200,9 +211,9 @@ void LanguageModelHead::EnterBackward(BackwardContext& context, HeadSaved& saved
 
 void LanguageModelHead::NormRowsBackward(BackwardContext& context, HeadSaved& saved) {
   const TensorView& dx = saved.activation.view();
-  norm_.Backward({.s_TD = saved.x, .rstd_T = saved.rstd, .dy_TD = dx, .ds_TD = dx}, context);
+  norm_.Backward({.s_TD = saved.x, .dy_TD = dx, .ds_TD = dx}, saved.statistics, context);
   saved.x.Reset();
-  saved.rstd.Reset();
+  saved.statistics = NormStatistics();
 }
 
 void LanguageModelHead::AddToWeight(BackwardContext& context, HeadSaved& saved) {

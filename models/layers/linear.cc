@@ -2,8 +2,25 @@
 #include "models/layers/linear.h"
 
 #include "kernels/device/tensor.h"
+#include "kernels/ops/bias_gradient.h"
 
 namespace cadmus {
+
+LinearParameters::LinearParameters(const std::string& name, const LinearSpec& spec)
+    : weight_NK{.name = name + ".weight",
+                .shape = {spec.num_outputs, spec.num_inputs},
+                .initial = {InitialValue::Kind::kNormal, spec.initial_std}} {
+  if (!spec.has_bias) return;
+  bias_N = Parameter{.name = name + ".bias",
+                     .shape = {spec.num_outputs},
+                     .initial = {InitialValue::Kind::kConstant, 0},
+                     .weight_decay = false};
+}
+
+void LinearParameters::VisitParameters(const std::function<void(Parameter&)>& visit) {
+  visit(weight_NK);
+  if (bias_N) visit(*bias_N);
+}
 
 void Linear::Forward(const ConstTensorView& x_TK, const TensorView& y_TN, Stream& stream) {
   MultiplyRows(Product::kForward, x_TK, y_TN, stream);
@@ -21,6 +38,17 @@ void Linear::BackwardWeight(const ConstTensorView& x_TK, const ConstTensorView& 
   Run(PlanFor(product, 1, x_TK.dim(0), x_TK.dtype(), context.stream), dy_TN, x_TK, weight_NK_.grad,
       context.stream);
   context.gradients.End(weight_NK_);
+  if (bias_N_ != nullptr) AddToBias(dy_TN, context);
+}
+
+void Linear::AddToBias(const ConstTensorView& dy_TN, BackwardContext& context) {
+  const Tensor workspace(DType::kU8,
+                         {BiasGradientWorkspaceBytes(dy_TN.dim(0), dy_TN.dim(1), dy_TN.dtype())},
+                         MemoryCategory::kWorkspace, context.stream);
+  const GradMode mode = context.gradients.Begin(*bias_N_);
+  BiasGradient({.dy_TN = dy_TN, .dbias_N = bias_N_->grad, .mode = mode, .workspace = workspace},
+               context.stream);
+  context.gradients.End(*bias_N_);
 }
 
 void Linear::MultiplyRows(Product product, const ConstTensorView& x, const TensorView& y,
@@ -51,6 +79,7 @@ const GemmPlan& Linear::PlanFor(Product product, int64_t num_stretches, int64_t 
     case Product::kForward:
       spec.m = num_tokens, spec.n = num_outputs(), spec.k = num_inputs();
       spec.transpose_b = Transpose::kYes;
+      if (adds_bias_) spec.epilogue = Epilogue::kBias;
       break;
     case Product::kBackwardInput:
       spec.m = num_tokens, spec.n = num_inputs(), spec.k = num_outputs();
@@ -61,6 +90,7 @@ const GemmPlan& Linear::PlanFor(Product product, int64_t num_stretches, int64_t 
       spec.transpose_a = Transpose::kYes;
       spec.mode = product == Product::kBackwardWeightAccumulate ? GradMode::kAccumulate
                                                                 : GradMode::kOverwrite;
+      spec.dtype_c = weight_NK_.grad.dtype();
       break;
   }
   plans_.push_back({product, num_stretches, num_tokens, MakePlan(stream.device(), spec)});
@@ -68,12 +98,19 @@ const GemmPlan& Linear::PlanFor(Product product, int64_t num_stretches, int64_t 
 }
 
 void Linear::Run(const GemmPlan& plan, const ConstTensorView& a, const ConstTensorView& b,
-                 const TensorView& c, Stream& stream) {
+                 const TensorView& c, Stream& stream) const {
   Tensor workspace;
   if (plan.workspace_bytes > 0) {
     workspace = Tensor(DType::kU8, {plan.workspace_bytes}, MemoryCategory::kWorkspace, stream);
   }
-  Gemm({.plan = &plan, .a = {.data = a}, .b = {.data = b}, .c = c, .workspace = workspace.view()},
+  ConstTensorView bias_N;
+  if (plan.spec.epilogue == Epilogue::kBias) bias_N = bias_N_->weight;
+  Gemm({.plan = &plan,
+        .a = {.data = a},
+        .b = {.data = b},
+        .bias_N = bias_N,
+        .c = c,
+        .workspace = workspace.view()},
        stream);
 }
 

@@ -1,44 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
-// Norm: RMSNorm with its weight, and the workspace that its backward needs.
+// Norm: RMSNorm or LayerNorm with its parameters, and the workspace that its backward needs.
 // Letters: T tokens, D width.
 #pragma once
 
+#include <optional>
+
 #include "kernels/device/tensor.h"
+#include "models/layers/variants.h"
 #include "runtime/nn/context.h"
 #include "runtime/nn/parameter.h"
 
 namespace cadmus {
 
+struct NormSpec {
+  NormKind kind = NormKind::kRms;
+  int64_t width = 0;
+  double epsilon = 1e-5;
+};
+
+// Of each row, as the backward pass needs them.
+struct NormStatistics {
+  Tensor rstd_T;
+  Tensor mean_T;  // of kLayer
+};
+
 class Norm {
  public:
-  Norm(std::string name, int64_t width, double epsilon)
-      : weight_D_{.name = name + ".weight",
-                  .shape = {width},
-                  .initial = {InitialValue::Kind::kConstant, 1.0},
-                  .weight_decay = false},
-        epsilon_(epsilon) {}
+  Norm(const std::string& name, const NormSpec& spec);
 
-  Parameter& weight() { return weight_D_; }
+  void VisitParameters(const std::function<void(Parameter&)>& visit);
 
   // y = norm(x), or with a residual: sum = x + residual, y = norm(sum). See RmsNormForwardArgs for
   // aliasing.
   struct ForwardViews {
     ConstTensorView x_TD, residual_TD;
-    TensorView sum_TD, y_TD, rstd_T;
+    TensorView sum_TD, y_TD;
   };
-  void Forward(const ForwardViews& views, Stream& stream) const;
+  NormStatistics Forward(const ForwardViews& views, Stream& stream) const;
 
-  // ds = gradient through the norm (+ dsum); the weight's gradient is added here, not in the weight
-  // pass: it is small, and waiting for it would keep s and dy alive.
+  // ds = gradient through the norm (+ dsum); the parameters' gradients are added here, not in the
+  // weight pass: they are small, and waiting for it would keep s and dy alive.
   struct BackwardViews {
-    ConstTensorView s_TD, rstd_T, dy_TD, dsum_TD;
+    ConstTensorView s_TD, dy_TD, dsum_TD;
     TensorView ds_TD;
   };
-  void Backward(const BackwardViews& views, BackwardContext& context);
+  void Backward(const BackwardViews& views, const NormStatistics& statistics,
+                BackwardContext& context);
 
  private:
-  Parameter weight_D_;
   double epsilon_;
+  Parameter weight_D_;
+  std::optional<Parameter> bias_D_;  // of kLayer
 };
 
 }  // namespace cadmus

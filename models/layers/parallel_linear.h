@@ -10,6 +10,8 @@
 // a RowLinear arrive gathered, what the two return leaves by a sum over the ranks. Only where the
 // products overlap with their collectives (TensorParallel::overlaps) do they cross it themselves:
 // then these tensors are outer, and the caller's gathers and sums fall away.
+// A bias of a RowLinear is added by the first rank alone, to its part, so that the sum has it once;
+// every rank makes its whole gradient, from the gathered dy.
 // Letters: T tokens, K inputs, N outputs, of the part that this rank holds.
 #pragma once
 
@@ -21,8 +23,8 @@ namespace cadmus {
 class ColumnLinear {
  public:
   // Both must outlive the layer.
-  ColumnLinear(Parameter& weight_NK, const TensorParallel& parallel)
-      : linear_(weight_NK), parallel_(parallel) {}
+  ColumnLinear(LinearParameters& parameters, const TensorParallel& parallel)
+      : linear_(parameters), parallel_(parallel) {}
 
   void Forward(const ConstTensorView& x_TK, const TensorView& y_TN, Stream& stream);
   // dx_TK, to be kept until the weight-backward.
@@ -40,8 +42,10 @@ class ColumnLinear {
 
 class RowLinear {
  public:
-  RowLinear(Parameter& weight_NK, const TensorParallel& parallel)
-      : linear_(weight_NK), parallel_(parallel) {}
+  RowLinear(LinearParameters& parameters, const TensorParallel& parallel)
+      : linear_(parameters,
+                parallel.index() == 0 ? Linear::BiasAdded::kHere : Linear::BiasAdded::kOtherRank),
+        parallel_(parallel) {}
 
   Tensor Forward(const ConstTensorView& x_TK, Stream& stream);
   // Returns dy as BackwardWeight wants it where it was gathered here; otherwise it is empty, and dy

@@ -11,7 +11,8 @@ namespace cadmus {
 class RopeTables {
  public:
   // `dtype` is the statistics dtype. Blocks until the tables are on the device.
-  RopeTables(double theta, int64_t num_positions, int64_t head_dim, DType dtype, Stream& stream);
+  RopeTables(const RopeFrequencies& frequencies, int64_t num_positions, DType dtype,
+             Stream& stream);
 
   const TensorView& cos_PF() const { return cos_PF_.view(); }
   const TensorView& sin_PF() const { return sin_PF_.view(); }

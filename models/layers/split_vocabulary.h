@@ -31,7 +31,7 @@ inline VocabularyPart PartOfTable(const Parameter& table_VM, const TensorParalle
 // Inference makes whole logits on one rank.
 inline void RequireWholeForInference(const ForwardContext& context,
                                      const TensorParallel& parallel) {
-  if (context.trains() || parallel.size() == 1) return;
+  if (!context.infers() || parallel.size() == 1) return;
   throw Error(Kind::kConfig,
               StrCat("inference over tp = ", parallel.size(),
                      " ranks is not possible: logits of a split vocabulary are never gathered; "

@@ -11,16 +11,17 @@ namespace cadmus {
 
 // A norm, a parallel region, and its sum into the residual stream.
 struct TransformerBlock::Branch {
-  Tensor s_TM, rstd_T;  // input-backward; what is normalised: x or h
-  Tensor normed_TM;     // weight-backward
-  Tensor gathered_TM;   // from one segment to the next; empty: normed_TM serves
-  Tensor dout_TM;       // from input- to weight-backward: the gradient of the sum
+  Tensor s_TM;  // input-backward; what is normalised: x or h
+  NormStatistics statistics;
+  Tensor normed_TM;    // weight-backward
+  Tensor gathered_TM;  // from one segment to the next; empty: normed_TM serves
+  Tensor dout_TM;      // from input- to weight-backward: the gradient of the sum
   // The same behind dropout and gathered, as the region's weights need it; empty: dout_TM serves.
   Tensor dlayer_TM;
 
   // What NormAgain makes again.
   void DropNorm() {
-    rstd_T.Reset();
+    statistics = NormStatistics();
     normed_TM.Reset();
   }
 
@@ -31,10 +32,16 @@ struct TransformerBlock::Branch {
 struct TransformerBlock::BlockSaved : Saved {
   void VisitTensors(const std::function<void(Tensor&)>& visit) override {
     for (Branch* branch : {&attention_branch, &mlp_branch}) {
-      for (Tensor* tensor : {&branch->s_TM, &branch->rstd_T, &branch->normed_TM}) visit(*tensor);
+      NormStatistics& statistics = branch->statistics;
+      for (Tensor* tensor :
+           {&branch->s_TM, &statistics.rstd_T, &statistics.mean_T, &branch->normed_TM}) {
+        visit(*tensor);
+      }
     }
-    for (Tensor* tensor : {&attention.qkv_BSND, &attention.out_TC, &attention.lse_BHS,
-                           &mlp.gate_up_TG, &mlp.hidden_TF}) {
+    AttentionLayer::NormedHeads& heads = attention.normed;
+    for (Tensor* tensor : {&attention.qkv_BSND, &heads.qk_BSPD, &heads.statistics.q_rstd_TH,
+                           &heads.statistics.k_rstd_TK, &attention.out_TC, &attention.lse_BHS,
+                           &mlp.inner_TG, &mlp.hidden_TF}) {
       visit(*tensor);
     }
   }
@@ -50,32 +57,29 @@ Tensor NewLike(const ConstTensorView& x_TM, MemoryCategory category, Stream& str
   return Tensor(x_TM.dtype(), x_TM.shape(), category, stream);
 }
 
-Tensor NewStatistics(const ConstTensorView& x_TM, Stream& stream) {
-  return Tensor(StatisticsDType(x_TM.dtype()), {x_TM.dim(0)}, MemoryCategory::kActivationsInput,
-                stream);
+AttentionLayerSpec OfBlock(AttentionLayerSpec spec, int64_t index) {
+  spec.block = index;
+  return spec;
 }
 
 }  // namespace
 
 TransformerBlock::TransformerBlock(int64_t index, const TransformerBlockSpec& spec,
-                                   const RopeTables& rope, const TensorParallel& parallel)
+                                   const RopeTables* rope, const TensorParallel& parallel)
     : spec_(spec),
       parallel_(parallel),
       attention_site_(SiteOf(StrCat("blocks.", index, ".attention.dropout"))),
       mlp_site_(SiteOf(StrCat("blocks.", index, ".mlp.dropout"))),
-      attention_norm_(StrCat("blocks.", index, ".attention_norm"), spec.attention.model_width,
-                      spec.norm_epsilon),
-      attention_(StrCat("blocks.", index, ".attention"), spec.attention, spec.initial_std,
-                 spec.initial_std_out, rope, index, parallel),
-      mlp_norm_(StrCat("blocks.", index, ".mlp_norm"), spec.attention.model_width,
-                spec.norm_epsilon),
-      mlp_(StrCat("blocks.", index, ".mlp"), spec.attention.model_width, spec.hidden_width,
-           spec.initial_std, spec.initial_std_out, parallel) {}
+      attention_norm_(StrCat("blocks.", index, ".attention_norm"), spec.norm),
+      attention_(StrCat("blocks.", index, ".attention"), OfBlock(spec.attention, index), rope,
+                 parallel),
+      mlp_norm_(StrCat("blocks.", index, ".mlp_norm"), spec.norm),
+      mlp_(StrCat("blocks.", index, ".mlp"), spec.mlp, parallel) {}
 
 void TransformerBlock::VisitParameters(const std::function<void(Parameter&)>& visit) {
-  visit(attention_norm_.weight());
+  attention_norm_.VisitParameters(visit);
   attention_.VisitParameters(visit);
-  visit(mlp_norm_.weight());
+  mlp_norm_.VisitParameters(visit);
   mlp_.VisitParameters(visit);
 }
 
@@ -179,7 +183,7 @@ void TransformerBlock::RunDropout(const auto& context, DropoutArgs args) const {
 }
 
 void TransformerBlock::NormX(ForwardContext& context, BlockSaved& saved) {
-  if (!context.trains() && parallel_.size() > 1) {
+  if (context.infers() && parallel_.size() > 1) {
     throw Error(
         Kind::kConfig,
         StrCat("inference on ", parallel_.size(),
@@ -188,10 +192,9 @@ void TransformerBlock::NormX(ForwardContext& context, BlockSaved& saved) {
   Branch& branch = saved.attention_branch;
   branch.s_TM = std::move(saved.activation);
   const TensorView& x_TM = branch.s_TM.view();
-  branch.rstd_T = NewStatistics(x_TM, context.stream);
   branch.normed_TM = NewLike(x_TM, MemoryCategory::kActivationsWeight, context.stream);
-  attention_norm_.Forward({.x_TD = x_TM, .y_TD = branch.normed_TM, .rstd_T = branch.rstd_T},
-                          context.stream);
+  branch.statistics =
+      attention_norm_.Forward({.x_TD = x_TM, .y_TD = branch.normed_TM}, context.stream);
 }
 
 void TransformerBlock::ForwardAttention(ForwardContext& context, BlockSaved& saved) {
@@ -207,18 +210,16 @@ void TransformerBlock::NormH(ForwardContext& context, BlockSaved& saved) {
   Branch& branch = saved.mlp_branch;
   branch.s_TM = std::move(saved.activation);
   const TensorView& h_TM = branch.s_TM.view();
-  if (spec_.dropout > 0 && context.trains()) {
+  if (spec_.dropout > 0 && context.drops_out()) {
     RunDropout(context,
                {.x_TD = h_TM, .probability = spec_.dropout, .site = attention_site_, .y_TD = h_TM});
   }
-  branch.rstd_T = NewStatistics(h_TM, context.stream);
   branch.normed_TM = NewLike(h_TM, MemoryCategory::kActivationsWeight, context.stream);
-  mlp_norm_.Forward({.x_TD = h_TM,
-                     .residual_TD = saved.attention_branch.s_TM,
-                     .sum_TD = h_TM,
-                     .y_TD = branch.normed_TM,
-                     .rstd_T = branch.rstd_T},
-                    context.stream);
+  branch.statistics = mlp_norm_.Forward({.x_TD = h_TM,
+                                         .residual_TD = saved.attention_branch.s_TM,
+                                         .sum_TD = h_TM,
+                                         .y_TD = branch.normed_TM},
+                                        context.stream);
   if (!context.saves()) saved.attention_branch = Branch();
 }
 
@@ -234,7 +235,7 @@ void TransformerBlock::AddMlp(ForwardContext& context, BlockSaved& saved) {
   const TensorView& y_TM = saved.activation.view();
   RunDropout(context, {.x_TD = y_TM,
                        .residual_TD = saved.mlp_branch.s_TM,
-                       .probability = context.trains() ? spec_.dropout : 0,
+                       .probability = context.drops_out() ? spec_.dropout : 0,
                        .site = mlp_site_,
                        .y_TD = y_TM});
   if (!context.saves()) saved.mlp_branch = Branch();
@@ -243,9 +244,8 @@ void TransformerBlock::AddMlp(ForwardContext& context, BlockSaved& saved) {
 // With the op and the bits of the forward pass: that one, too, normalised the stored sum.
 void TransformerBlock::NormAgain(BackwardContext& context, const Norm& norm, Branch& branch) {
   const TensorView& s_TM = branch.s_TM.view();
-  branch.rstd_T = NewStatistics(s_TM, context.stream);
   branch.normed_TM = NewLike(s_TM, MemoryCategory::kActivationsWeight, context.stream);
-  norm.Forward({.x_TD = s_TM, .y_TD = branch.normed_TM, .rstd_T = branch.rstd_T}, context.stream);
+  branch.statistics = norm.Forward({.x_TD = s_TM, .y_TD = branch.normed_TM}, context.stream);
 }
 
 // Takes over the gradient of a branch's sum, and takes it through the branch's dropout.
@@ -263,21 +263,17 @@ void TransformerBlock::ReceiveGradient(BackwardContext& context, Branch& branch,
 // Through the norm of a branch, in place: ds is dnormed on entry.
 void TransformerBlock::BackwardNorm(BackwardContext& context, Norm& norm, Branch& branch,
                                     const TensorView& ds_TM) {
-  norm.Backward({.s_TD = branch.s_TM,
-                 .rstd_T = branch.rstd_T,
-                 .dy_TD = ds_TM,
-                 .dsum_TD = branch.dout_TM,
-                 .ds_TD = ds_TM},
-                context);
+  norm.Backward({.s_TD = branch.s_TM, .dy_TD = ds_TM, .dsum_TD = branch.dout_TM, .ds_TD = ds_TM},
+                branch.statistics, context);
   branch.s_TM.Reset();
-  branch.rstd_T.Reset();
+  branch.statistics = NormStatistics();
   if (branch.dlayer_TM) branch.dout_TM.Reset();
 }
 
 void TransformerBlock::ReceiveDy(BackwardContext& context, BlockSaved& saved) {
   if (spec_.selective_recompute) {
     NormAgain(context, mlp_norm_, saved.mlp_branch);
-    MlpLayer::RecomputeHidden(context, saved.mlp);
+    mlp_.RecomputeHidden(context, saved.mlp);
   }
   ReceiveGradient(context, saved.mlp_branch, std::move(saved.activation), mlp_site_);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TransformerBlock: the pre-norm residual block of the Llama family.
+// TransformerBlock: the pre-norm residual block of all families.
 //
 //   h = x + dropout(attention(norm(x)));   y = h + dropout(mlp(norm(h)))
 //
@@ -21,23 +21,22 @@
 namespace cadmus {
 
 struct TransformerBlockSpec {
-  AttentionShape attention;
-  int64_t hidden_width = 0;
-  double norm_epsilon = 1e-5;
+  NormSpec norm;
+  AttentionLayerSpec attention;  // its `block` is set by the block itself
+  MlpSpec mlp;
   double dropout = 0;  // of both residual sites
-  double initial_std = 0.02;
-  double initial_std_out = 0.02;  // of the two projections that write to the residual stream
   // Norms, the attention core and the activation function run again in the input-backward, so that
-  // x, h, qkv and gate/up are all that is kept until then. Not a bit changes. Source: Korthikanti
+  // x, h, qkv and what the activation function
+  // reads are all that is kept until then. Not a bit changes. Source: Korthikanti
   // et al., 2205.05198 §5, extended to norms and activation functions.
   bool selective_recompute = false;
 };
 
 class TransformerBlock final : public Module {
  public:
-  // "blocks.3" for index 3. `rope` and `parallel` must outlive the block. In inference with more
-  // than one tensor-parallel rank its passes throw kConfig.
-  TransformerBlock(int64_t index, const TransformerBlockSpec& spec, const RopeTables& rope,
+  // "blocks.3" for index 3. `rope`, null where positions are learned, and `parallel` must outlive
+  // the block. In inference with more than one tensor-parallel rank its passes throw kConfig.
+  TransformerBlock(int64_t index, const TransformerBlockSpec& spec, const RopeTables* rope,
                    const TensorParallel& parallel);
 
   void VisitParameters(const std::function<void(Parameter&)>& visit) override;

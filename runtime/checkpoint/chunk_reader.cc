@@ -12,12 +12,6 @@
 #include "kernels/base/checksum.h"
 
 namespace cadmus {
-namespace {
-
-constexpr std::string_view kRemedy = "; use an earlier checkpoint";
-
-}  // namespace
-
 ChunkReader::ChunkReader(std::filesystem::path checkpoint, const Manifest& manifest)
     : checkpoint_(std::move(checkpoint)), manifest_(manifest) {}
 
@@ -48,7 +42,7 @@ const ChunkReader::Chunk& ChunkReader::FindChunk(int file, int64_t index) {
   const int64_t end = std::min(begin + kChecksumChunkBytes, stored.bytes);
   const auto fail = [&](std::string_view what) {
     throw Error(Kind::kCheckpoint, StrCat((checkpoint_ / stored.name).string(), ": bytes [", begin,
-                                          ", ", end, ") ", what, kRemedy));
+                                          ", ", end, ") ", what, kUseAnEarlierCheckpoint));
   };
   chunk.bytes.resize(static_cast<size_t>(end - begin));
   size_t done = 0;
@@ -59,6 +53,7 @@ const ChunkReader::Chunk& ChunkReader::FindChunk(int file, int64_t index) {
     if (n < 0) fail(StrCat("cannot be read: ", std::strerror(errno)));
     if (n == 0) fail("are missing: the file became shorter");
     done += static_cast<size_t>(n);
+    bytes_read_ += n;
   }
   if (Crc32c(chunk.bytes) != stored.chunk_crc32c[static_cast<size_t>(index)]) {
     fail("are damaged: their checksum is not the manifest's");
@@ -76,12 +71,13 @@ void ChunkReader::OpenFile(int file) {
   descriptor_ = OpenForReading(path, Kind::kCheckpoint);
   struct stat info = {};
   if (::fstat(descriptor_.get(), &info) != 0) {
-    throw Error(Kind::kCheckpoint,
-                StrCat(path.string(), ": cannot be read: ", std::strerror(errno), kRemedy));
+    throw Error(Kind::kCheckpoint, StrCat(path.string(), ": cannot be read: ", std::strerror(errno),
+                                          kUseAnEarlierCheckpoint));
   }
   if (info.st_size != stored.bytes) {
-    throw Error(Kind::kCheckpoint, StrCat(path.string(), ": has ", info.st_size,
-                                          " bytes, but the manifest says ", stored.bytes, kRemedy));
+    throw Error(Kind::kCheckpoint,
+                StrCat(path.string(), ": has ", info.st_size, " bytes, but the manifest says ",
+                       stored.bytes, kUseAnEarlierCheckpoint));
   }
   open_file_ = file;
 }

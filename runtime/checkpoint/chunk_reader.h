@@ -27,6 +27,8 @@ class ChunkReader {
   void CheckSize(int file) { OpenFile(file); }
   // Reads one chunk and verifies it; throws like Read.
   void VerifyChunk(int file, int64_t chunk) { FindChunk(file, chunk); }
+  // Of the files, so far.
+  int64_t bytes_read() const { return bytes_read_; }
 
  private:
   struct Chunk {
@@ -45,6 +47,7 @@ class ChunkReader {
   int open_file_ = -1;
   std::array<Chunk, 8> chunks_;  // the boxes beside each other of a tensor come from several files
   int64_t uses_ = 0;
+  int64_t bytes_read_ = 0;
 };
 
 }  // namespace cadmus

@@ -1,35 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/checkpoint/load_checkpoint.h"
 
-#include <algorithm>
+#include <cstring>
 #include <ranges>
 #include <string>
-#include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "kernels/base/bfloat16.h"
 #include "kernels/base/log.h"
 #include "kernels/device/device.h"
-#include "runtime/checkpoint/chunk_reader.h"
 #include "runtime/checkpoint/list_checkpoints.h"
+#include "runtime/checkpoint/tensor_reader.h"
 
 namespace cadmus {
 namespace {
 
-constexpr int64_t kHostBufferBytes = int64_t{16} << 20;
+bool IsRounded(const StateEntry& entry, const StoredTensor& tensor) {
+  return tensor.dtype == DType::kF32 && entry.local.dtype() == DType::kBF16;
+}
 
-using TensorsByName = std::unordered_map<std::string_view, const StoredTensor*>;
+std::vector<BFloat16> RoundedToBf16(std::span<const std::byte> elements) {
+  std::vector<BFloat16> rounded(elements.size() / sizeof(float));
+  for (size_t i = 0; i < rounded.size(); ++i) {
+    float wide = 0;
+    std::memcpy(&wide, elements.data() + i * sizeof(float), sizeof(float));
+    rounded[i] = BFloat16(wide);
+  }
+  return rounded;
+}
 
 // What keeps `entry` from being filled; empty if nothing does.
-std::string Mismatch(const StateEntry& entry, const TensorsByName& tensors) {
-  const auto found = tensors.find(entry.name);
-  if (found == tensors.end()) return "is not in the checkpoint";
-  const StoredTensor& tensor = *found->second;
+std::string Mismatch(const StateEntry& entry, const TensorReader& reader) {
+  const StoredTensor* found = reader.Find(entry.name);
+  if (found == nullptr) return "is not in the checkpoint";
+  const StoredTensor& tensor = *found;
   if (tensor.shape != entry.global_shape) {
     return StrCat("has shape ", tensor.shape.ToString(), " in the checkpoint, but ",
                   entry.global_shape.ToString(), " in this run");
   }
-  if (tensor.dtype != entry.local.dtype()) {
+  if (tensor.dtype != entry.local.dtype() && !IsRounded(entry, tensor)) {
     return StrCat("is ", Name(tensor.dtype), " in the checkpoint, but ", Name(entry.local.dtype()),
                   " in this run");
   }
@@ -37,11 +46,11 @@ std::string Mismatch(const StateEntry& entry, const TensorsByName& tensors) {
 }
 
 void CheckEntries(const std::filesystem::path& checkpoint, std::span<const StateEntry> entries,
-                  const TensorsByName& tensors) {
+                  const TensorReader& reader) {
   std::string problems;
   int64_t count = 0;
   for (const StateEntry& entry : entries) {
-    const std::string problem = Mismatch(entry, tensors);
+    const std::string problem = Mismatch(entry, reader);
     if (problem.empty()) continue;
     constexpr int64_t kNamed = 5;
     if (count++ < kNamed) problems += StrCat(count == 1 ? "" : "; ", entry.name, " ", problem);
@@ -53,47 +62,26 @@ void CheckEntries(const std::filesystem::path& checkpoint, std::span<const State
                      "; use the model and optimizer configuration that is stored with it"));
 }
 
-// Fills one entry piece by piece: a piece is a range of its elements that fits into `buffer`.
-void LoadEntry(const StateEntry& entry, const StoredTensor& tensor, ChunkReader& reader,
-               std::vector<std::byte>& buffer, Stream& stream) {
-  const Box wanted{.offset = entry.offset, .extent = entry.local.shape()};
-  const int64_t element_bytes = SizeOf(tensor.dtype);
-  CADMUS_CHECK(IsBoxOf(wanted, tensor.shape, element_bytes) && entry.local.IsContiguous(),
-               StrCat(entry.name, ": ", wanted.ToString(), " of ", tensor.shape.ToString()));
-  struct Source {
-    const StoredBox* stored;
-    BoxRuns runs;
-  };
-  std::vector<Source> sources;
-  for (const StoredBox& stored : tensor.boxes) {
-    BoxRuns runs(stored.box, wanted);
-    if (!runs.done()) sources.push_back({.stored = &stored, .runs = runs});
-  }
-  const int64_t total = wanted.num_elements();
-  const int64_t piece_elements = kHostBufferBytes / element_bytes;
-  for (int64_t begin = 0; begin < total; begin += piece_elements) {
-    const int64_t end = std::min(begin + piece_elements, total);
-    buffer.resize(static_cast<size_t>((end - begin) * element_bytes));
-    int64_t filled = 0;
-    for (auto& [stored, runs] : sources) {
-      while (!runs.done() && runs.destination_element() < end) {
-        const int64_t count = std::min(runs.num_elements(), end - runs.destination_element());
-        reader.Read(stored->file, stored->byte_offset + runs.source_element() * element_bytes,
-                    std::span(buffer).subspan(
-                        static_cast<size_t>((runs.destination_element() - begin) * element_bytes),
-                        static_cast<size_t>(count * element_bytes)));
-        filled += count;
-        runs.Advance(count);
-      }
-    }
-    CADMUS_CHECK(filled == end - begin, StrCat(entry.name, ": ", filled, " of ", end - begin));
-    const Shape bytes = {(end - begin) * element_bytes};
-    stream.device().CopyToDevice(
-        TensorView(static_cast<std::byte*>(entry.local.raw()) + begin * element_bytes, DType::kU8,
-                   bytes),
-        ConstTensorView(buffer.data(), DType::kU8, bytes), stream);
-    stream.Synchronize(stream.device().wait_limit());
-  }
+// Fills one entry piece by piece.
+void LoadEntry(const StateEntry& entry, const StoredTensor& tensor, TensorReader& reader,
+               Stream& stream) {
+  CADMUS_CHECK(entry.local.IsContiguous(), entry.name);
+  int64_t done = 0;
+  reader.Read(
+      tensor, {.offset = entry.offset, .extent = entry.local.shape()},
+      [&](std::span<const std::byte> piece) {
+        std::vector<BFloat16> rounded;
+        if (IsRounded(entry, tensor)) {
+          rounded = RoundedToBf16(piece);
+          piece = std::as_bytes(std::span(rounded));
+        }
+        const Shape bytes = {std::ssize(piece)};
+        stream.device().CopyToDevice(
+            TensorView(static_cast<std::byte*>(entry.local.raw()) + done, DType::kU8, bytes),
+            ConstTensorView(piece.data(), DType::kU8, bytes), stream);
+        stream.Synchronize(stream.device().wait_limit());
+        done += std::ssize(piece);
+      });
 }
 
 }  // namespace
@@ -107,17 +95,14 @@ std::optional<std::filesystem::path> FindLatestCheckpoint(const std::filesystem:
   return std::nullopt;
 }
 
-void LoadCheckpoint(const std::filesystem::path& checkpoint, std::span<const StateEntry> entries,
-                    Stream& stream) {
-  const Manifest manifest = ReadManifest(checkpoint);
-  TensorsByName tensors;
-  for (const StoredTensor& tensor : manifest.tensors) tensors.emplace(tensor.name, &tensor);
-  CheckEntries(checkpoint, entries, tensors);
-  ChunkReader reader(checkpoint, manifest);
-  std::vector<std::byte> buffer;
+int64_t LoadCheckpoint(const std::filesystem::path& checkpoint, std::span<const StateEntry> entries,
+                       Stream& stream) {
+  TensorReader reader(checkpoint);
+  CheckEntries(checkpoint, entries, reader);
   for (const StateEntry& entry : entries) {
-    LoadEntry(entry, *tensors.at(entry.name), reader, buffer, stream);
+    LoadEntry(entry, *reader.Find(entry.name), reader, stream);
   }
+  return reader.bytes_read();
 }
 
 }  // namespace cadmus

@@ -8,6 +8,7 @@
 //   }
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -25,8 +26,9 @@ std::optional<std::filesystem::path> FindLatestCheckpoint(const std::filesystem:
 // Fills every entry from the checkpoint, whoever writes it; blocks until it is on the device. The
 // checkpoint may hold more tensors. Not collective. Throws kCheckpoint, naming the tensor, if one
 // is missing or differs in shape or dtype (before anything is written), or naming file and byte
-// range, if stored bytes are damaged.
-void LoadCheckpoint(const std::filesystem::path& checkpoint, std::span<const StateEntry> entries,
-                    Stream& stream);
+// range, if stored bytes are damaged. Only an entry of BF16 may be stored as F32: what is stored of
+// a weight is its master, of which it is the rounded value. Returns how many bytes it read.
+int64_t LoadCheckpoint(const std::filesystem::path& checkpoint, std::span<const StateEntry> entries,
+                       Stream& stream);
 
 }  // namespace cadmus

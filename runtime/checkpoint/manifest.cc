@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/checkpoint/manifest.h"
 
+#include <unistd.h>
+
+#include <chrono>
+#include <ctime>
 #include <system_error>
 #include <unordered_set>
 #include <utility>
@@ -13,12 +17,11 @@ namespace cadmus {
 namespace {
 
 constexpr int kFormatVersion = 1;
-constexpr std::string_view kRemedy = "; use an earlier checkpoint";
 
 uint32_t ChecksumOf(const std::string& bytes) { return Crc32c(std::as_bytes(std::span(bytes))); }
 
 [[noreturn]] void Fail(const std::string& source, std::string_view what) {
-  throw Error(Kind::kCheckpoint, StrCat(source, ": ", what, kRemedy));
+  throw Error(Kind::kCheckpoint, StrCat(source, ": ", what, kUseAnEarlierCheckpoint));
 }
 
 template <class Dims>
@@ -76,7 +79,25 @@ void CheckComplete(const Manifest& manifest, const std::string& source) {
   }
 }
 
+std::string UtcNow() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts = {};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
 }  // namespace
+
+void FillOrigin(CheckpointInfo& info) {
+  info.created = UtcNow();
+  info.host = HostName();
+}
 
 int64_t Manifest::num_bytes() const {
   int64_t bytes = 0;
@@ -163,7 +184,7 @@ Manifest ReadManifest(const std::filesystem::path& checkpoint) {
   std::error_code code;  // what cannot be looked at is named when it is read
   if (!std::filesystem::exists(path, code) && !code) {
     throw Error(Kind::kCheckpoint, StrCat(checkpoint.string(), ": no checkpoint, or a torn one: ",
-                                          kManifestName, " is missing", kRemedy));
+                                          kManifestName, " is missing", kUseAnEarlierCheckpoint));
   }
   const std::string source = path.string();
   stored::ManifestFile file;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/base/dtype.h"
@@ -23,9 +24,12 @@ struct CheckpointInfo {
   std::string tokenizer_hash;  // ContentHash of its file
   std::string config_text;     // the resolved config
   std::string layout;          // of the world that saved it, in words
-  std::string created;         // "2026-11-22T15:04:05Z"; SaveCheckpoint fills it
-  std::string host;            // of rank 0; SaveCheckpoint fills it
+  std::string created;         // "2026-11-22T15:04:05Z"; FillOrigin
+  std::string host;            // of rank 0; FillOrigin
 };
+
+// Says that the checkpoint is made now and here.
+void FillOrigin(CheckpointInfo& info);
 
 // A box of a tensor, contiguous in a file.
 struct StoredBox {
@@ -46,6 +50,12 @@ struct StoredFile {
   int64_t bytes = 0;
   std::vector<uint32_t> chunk_crc32c;  // of each kChecksumChunkBytes, the last one shorter
 };
+
+// The end of a sentence that says what is wrong with one.
+inline constexpr std::string_view kUseAnEarlierCheckpoint = "; use an earlier checkpoint";
+
+// What passes through the host at once, between device and file.
+inline constexpr int64_t kHostBufferBytes = int64_t{16} << 20;
 
 inline constexpr int64_t kChecksumChunkBytes = int64_t{4} << 20;
 

@@ -3,11 +3,8 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
-#include <ctime>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -86,19 +83,6 @@ Manifest Merge(const CheckpointInfo& info, const std::vector<std::string>& parts
   return whole;
 }
 
-std::string UtcNow() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts = {};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts));
-}
-
-std::string HostName() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
-
 void Rename(const fs::path& from, const fs::path& to) {
   std::error_code code;
   fs::rename(from, to, code);
@@ -148,8 +132,7 @@ fs::path SaveCheckpoint(const SaveRequest& request) {
     agree([&] {
       if (is_first) {
         Manifest manifest = Merge(request.info, parts);
-        manifest.info.created = UtcNow();
-        manifest.info.host = HostName();
+        FillOrigin(manifest.info);
         WriteManifest(temporary, manifest);
         Publish(temporary, checkpoint);
       }

@@ -2,17 +2,12 @@
 #include "runtime/checkpoint/shard.h"
 
 #include <algorithm>
-#include <cstddef>
-#include <vector>
+#include <utility>
 
 #include "kernels/device/device.h"
-#include "runtime/checkpoint/chunk_checksums.h"
-#include "runtime/formats/safetensors_writer.h"
 
 namespace cadmus {
 namespace {
-
-constexpr int64_t kHostBufferBytes = int64_t{16} << 20;
 
 Box BoxOf(const StateEntry& entry) {
   const Box box{.offset = entry.offset, .extent = entry.local.shape()};
@@ -33,8 +28,8 @@ std::vector<const StateEntry*> EntriesToWrite(std::span<const StateEntry> entrie
   return to_write;
 }
 
-void AppendFromDevice(const TensorView& tensor, std::vector<std::byte>& buffer,
-                      SafetensorsWriter& writer, Stream& stream) {
+void AppendFromDevice(const TensorView& tensor, std::vector<std::byte>& buffer, ShardWriter& writer,
+                      Stream& stream) {
   const auto* const memory = static_cast<const std::byte*>(tensor.raw());
   const int64_t total = tensor.num_bytes();
   for (int64_t begin = 0; begin < total; begin += kHostBufferBytes) {
@@ -59,37 +54,56 @@ std::string NameInShard(const std::string& tensor, const Shape& shape, const Box
   return box.extent == shape ? tensor : StrCat(tensor, box.ToString());
 }
 
+ShardWriter::ShardWriter(const std::filesystem::path& folder, int rank, std::vector<ShardBox> boxes)
+    : rank_(rank),
+      boxes_(std::move(boxes)),
+      writer_(folder / ShardName(rank), Kind::kCheckpoint, ContentOf(boxes_, checksums_)) {}
+
+SafetensorsContent ShardWriter::ContentOf(const std::vector<ShardBox>& boxes,
+                                          ChunkChecksums& checksums) {
+  SafetensorsContent content;
+  content.metadata = {{"format", "cadmus"}};
+  content.on_bytes = [&checksums](std::span<const std::byte> bytes) { checksums.Append(bytes); };
+  for (const ShardBox& box : boxes) {
+    content.tensors.push_back({.name = NameInShard(box.tensor, box.shape, box.box),
+                               .dtype = box.dtype,
+                               .shape = box.box.extent});
+  }
+  return content;
+}
+
+Manifest ShardWriter::Finish() {
+  writer_.Commit();
+  Manifest manifest;
+  for (size_t i = 0; i < boxes_.size(); ++i) {
+    const ShardBox& box = boxes_[i];
+    manifest.tensors.push_back(
+        {.name = box.tensor,
+         .dtype = box.dtype,
+         .shape = box.shape,
+         .boxes = {{.box = box.box, .file = 0, .byte_offset = writer_.offsets()[i]}}});
+  }
+  manifest.files.push_back({.name = ShardName(rank_),
+                            .bytes = writer_.num_bytes(),
+                            .chunk_crc32c = checksums_.crc32c()});
+  return manifest;
+}
+
 Manifest WriteShard(const std::filesystem::path& folder, int rank,
                     std::span<const StateEntry> entries, Stream& stream) {
   const std::vector<const StateEntry*> to_write = EntriesToWrite(entries);
   if (to_write.empty()) return {};
-
-  ChunkChecksums checksums;
-  SafetensorsContent content;
-  content.metadata = {{"format", "cadmus"}};
-  content.on_bytes = [&](std::span<const std::byte> bytes) { checksums.Append(bytes); };
+  std::vector<ShardBox> boxes;
   for (const StateEntry* entry : to_write) {
-    content.tensors.push_back({.name = NameInShard(entry->name, entry->global_shape, BoxOf(*entry)),
-                               .dtype = entry->local.dtype(),
-                               .shape = entry->local.shape()});
+    boxes.push_back({.tensor = entry->name,
+                     .dtype = entry->local.dtype(),
+                     .shape = entry->global_shape,
+                     .box = BoxOf(*entry)});
   }
-  SafetensorsWriter writer(folder / ShardName(rank), Kind::kCheckpoint, std::move(content));
+  ShardWriter writer(folder, rank, std::move(boxes));
   std::vector<std::byte> buffer;
   for (const StateEntry* entry : to_write) AppendFromDevice(entry->local, buffer, writer, stream);
-  writer.Commit();
-
-  Manifest manifest;
-  for (size_t i = 0; i < to_write.size(); ++i) {
-    const StateEntry& entry = *to_write[i];
-    manifest.tensors.push_back(
-        {.name = entry.name,
-         .dtype = entry.local.dtype(),
-         .shape = entry.global_shape,
-         .boxes = {{.box = BoxOf(entry), .file = 0, .byte_offset = writer.offsets()[i]}}});
-  }
-  manifest.files.push_back(
-      {.name = ShardName(rank), .bytes = writer.num_bytes(), .chunk_crc32c = checksums.crc32c()});
-  return manifest;
+  return writer.Finish();
 }
 
 }  // namespace cadmus

@@ -7,8 +7,6 @@
 namespace cadmus {
 namespace {
 
-constexpr int64_t kChunkTokens = int64_t{1} << 20;
-
 std::vector<int64_t> LengthsOfDocuments(const TokenData& data) {
   std::vector<int64_t> lengths;
   for (int64_t begin = 0; begin < data.num_tokens();) {
@@ -38,9 +36,9 @@ DatasetStats::Lengths QuantilesOf(std::vector<int64_t> lengths) {
 DatasetStats MeasureDataset(const TokenData& data, std::optional<int32_t> separator) {
   DatasetStats stats;
   stats.num_tokens = data.num_tokens();
-  std::vector<int32_t> tokens(static_cast<size_t>(std::min(kChunkTokens, data.num_tokens())));
-  for (int64_t begin = 0; begin < data.num_tokens(); begin += kChunkTokens) {
-    const int64_t count = std::min(kChunkTokens, data.num_tokens() - begin);
+  std::vector<int32_t> tokens(static_cast<size_t>(std::min(kTokensPerRead, data.num_tokens())));
+  for (int64_t begin = 0; begin < data.num_tokens(); begin += kTokensPerRead) {
+    const int64_t count = std::min(kTokensPerRead, data.num_tokens() - begin);
     data.Read(begin, count, tokens.data());
     for (int64_t i = 0; i < count; ++i) {
       const int32_t token = tokens[static_cast<size_t>(i)];

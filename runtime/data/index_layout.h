@@ -6,13 +6,10 @@
 //                i64 first_sequence[documents + 1]
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <string_view>
 
 namespace cadmus::index_layout {
-
-static_assert(std::endian::native == std::endian::little, "the files are little-endian");
 
 inline constexpr std::string_view kMagic{"MMIDIDX\0\0", 9};
 inline constexpr uint64_t kVersion = 1;

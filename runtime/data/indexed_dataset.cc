@@ -3,17 +3,11 @@
 
 #include <cstring>
 
+#include "kernels/base/load_as.h"
 #include "runtime/data/index_layout.h"
 
 namespace cadmus {
 namespace {
-
-template <class T>
-T Load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof(value));
-  return value;
-}
 
 // Bytes of a token; 0 for a code that is none of an integer.
 int64_t TokenBytes(uint8_t code) {
@@ -38,7 +32,7 @@ template <class T>
 bool ConvertTokens(const std::byte* from, int64_t count, int32_t* out) {
   bool fits = true;
   for (int64_t i = 0; i < count; ++i) {
-    const T token = Load<T>(from + i * static_cast<int64_t>(sizeof(T)));
+    const T token = LoadAs<T>(from + i * static_cast<int64_t>(sizeof(T)));
     out[i] = static_cast<int32_t>(token);
     if constexpr (sizeof(T) > sizeof(int32_t)) fits = fits && out[i] == token;
   }
@@ -69,19 +63,19 @@ void IndexedDataset::ReadHeader() {
     ThrowBroken(index_, StrCat("truncated, ", bytes.size(), " bytes are less than a header"));
   }
   const std::byte* at = bytes.data() + index_layout::kMagic.size();
-  const auto version = Load<uint64_t>(at);
+  const auto version = LoadAs<uint64_t>(at);
   if (version != index_layout::kVersion) {
     ThrowBroken(index_, StrCat("version ", version, ", known is ", index_layout::kVersion));
   }
-  dtype_code_ = Load<uint8_t>(at + 8);
+  dtype_code_ = LoadAs<uint8_t>(at + 8);
   token_bytes_ = TokenBytes(dtype_code_);
   if (token_bytes_ == 0) {
     ThrowBroken(index_, StrCat("dtype code ", static_cast<int>(dtype_code_), " is no integer's"));
   }
   // Each sequence takes 12 bytes and each document 8: larger counts cannot be true, and smaller
   // ones cannot overflow the sum below.
-  const auto sequences = Load<uint64_t>(at + 9);
-  const auto boundaries = Load<uint64_t>(at + 17);
+  const auto sequences = LoadAs<uint64_t>(at + 9);
+  const auto boundaries = LoadAs<uint64_t>(at + 17);
   const uint64_t body_bytes = bytes.size() - index_layout::kHeaderBytes;
   if (sequences > body_bytes / 12 || boundaries > body_bytes / 8 ||
       sequences * 12 + boundaries * 8 != body_bytes) {
@@ -131,17 +125,17 @@ void IndexedDataset::CheckDocuments() const {
 }
 
 int32_t IndexedDataset::LengthOf(int64_t sequence) const {
-  return Load<int32_t>(index_.bytes().data() + index_layout::kHeaderBytes + sequence * 4);
+  return LoadAs<int32_t>(index_.bytes().data() + index_layout::kHeaderBytes + sequence * 4);
 }
 
 int64_t IndexedDataset::PointerOf(int64_t sequence) const {
-  return Load<int64_t>(index_.bytes().data() + index_layout::kHeaderBytes + num_sequences_ * 4 +
-                       sequence * 8);
+  return LoadAs<int64_t>(index_.bytes().data() + index_layout::kHeaderBytes + num_sequences_ * 4 +
+                         sequence * 8);
 }
 
 int64_t IndexedDataset::FirstSequenceOf(int64_t document) const {
-  return Load<int64_t>(index_.bytes().data() + index_layout::kHeaderBytes + num_sequences_ * 12 +
-                       document * 8);
+  return LoadAs<int64_t>(index_.bytes().data() + index_layout::kHeaderBytes + num_sequences_ * 12 +
+                         document * 8);
 }
 
 int64_t IndexedDataset::DocumentBegin(int64_t document) const {

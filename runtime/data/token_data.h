@@ -7,6 +7,9 @@
 
 namespace cadmus {
 
+// What a pass over all tokens reads at once.
+inline constexpr int64_t kTokensPerRead = int64_t{1} << 20;
+
 // Immutable; any number of threads may read.
 class TokenData {
  public:

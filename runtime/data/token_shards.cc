@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 #include <utility>
 
+#include "kernels/base/load_as.h"
 namespace cadmus {
 namespace {
 
@@ -22,13 +22,6 @@ constexpr std::array<Form, 2> kForms = {{
     {.magic = 20240520, .version = 1, .token_bytes = 2, .separator = 50256, .vocab_size = 50257},
     {.magic = 20240801, .version = 7, .token_bytes = 4, .separator = 128000, .vocab_size = 128256},
 }};
-
-template <class T>
-T Load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof(value));
-  return value;
-}
 
 [[noreturn]] void ThrowBroken(const std::filesystem::path& file, std::string_view what) {
   throw Error(Kind::kData, StrCat(file.string(), ": ", what));
@@ -53,9 +46,9 @@ void TokenShards::AddShard(const std::filesystem::path& file) {
     ThrowBroken(file, StrCat("no token file, its ", bytes.size(),
                              " bytes are less than a header; fetch it again"));
   }
-  const auto magic = Load<int32_t>(bytes.data());
-  const auto version = Load<int32_t>(bytes.data() + 4);
-  const int64_t num_tokens = Load<int32_t>(bytes.data() + 8);
+  const auto magic = LoadAs<int32_t>(bytes.data());
+  const auto version = LoadAs<int32_t>(bytes.data() + 4);
+  const int64_t num_tokens = LoadAs<int32_t>(bytes.data() + 8);
   const auto* form = std::ranges::find(kForms, magic, &Form::magic);
   if (form == kForms.end()) {
     ThrowBroken(file, StrCat("no token file, it begins with ", magic,
@@ -97,7 +90,7 @@ int64_t TokenShards::NextDocumentBegin(int64_t token, int64_t limit) const {
       const std::byte* tokens = files_[shard].bytes().data() + kHeaderBytes;
       for (; at < end; ++at) {
         const int64_t offset = (at - begins_[shard]) * static_cast<int64_t>(sizeof(T));
-        if (Load<T>(tokens + offset) == separator) return at;
+        if (LoadAs<T>(tokens + offset) == separator) return at;
       }
     }
     return limit;
@@ -119,8 +112,8 @@ void TokenShards::Read(int64_t begin, int64_t count, int32_t* out) const {
 int32_t TokenShards::TokenAt(size_t shard, int64_t token) const {
   const std::byte* at =
       files_[shard].bytes().data() + kHeaderBytes + (token - begins_[shard]) * token_bytes_;
-  if (token_bytes_ == 2) return Load<uint16_t>(at);
-  const auto value = Load<uint32_t>(at);
+  if (token_bytes_ == 2) return LoadAs<uint16_t>(at);
+  const auto value = LoadAs<uint32_t>(at);
   if (value > static_cast<uint32_t>(std::numeric_limits<int32_t>::max())) {
     ThrowBroken(files_[shard].path(), StrCat("token ", token - begins_[shard],
                                              " does not fit in 32 bits; fetch the file again"));

@@ -12,8 +12,6 @@
 namespace cadmus {
 namespace {
 
-constexpr int64_t kChunkTokens = int64_t{1} << 20;
-
 class Verifier {
  public:
   Verifier(const std::string& path, const std::optional<ExpectedTokenizer>& tokenizer)
@@ -91,12 +89,12 @@ class Verifier {
   }
 
   void CheckTokens(const TokenData& data, int64_t vocab_size) {
-    std::vector<int32_t> tokens(static_cast<size_t>(std::min(kChunkTokens, data.num_tokens())));
+    std::vector<int32_t> tokens(static_cast<size_t>(std::min(kTokensPerRead, data.num_tokens())));
     int64_t num_outside = 0, first = 0;
     int32_t first_token = 0;
     Try([&] {
-      for (int64_t begin = 0; begin < data.num_tokens(); begin += kChunkTokens) {
-        const int64_t count = std::min(kChunkTokens, data.num_tokens() - begin);
+      for (int64_t begin = 0; begin < data.num_tokens(); begin += kTokensPerRead) {
+        const int64_t count = std::min(kTokensPerRead, data.num_tokens() - begin);
         data.Read(begin, count, tokens.data());
         for (int64_t i = 0; i < count; ++i) {
           const int32_t token = tokens[static_cast<size_t>(i)];

@@ -18,6 +18,11 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 
 constexpr int64_t kLengthBytes = 8;
+// Bits of an element of those dtypes of the format that DType lacks.
+constexpr std::pair<std::string_view, int64_t> kOtherDTypes[] = {
+    {"BOOL", 8}, {"I8", 8},   {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
+    {"F4", 4},   {"I16", 16}, {"U32", 32},    {"U64", 64},    {"C64", 64}};
+
 constexpr std::string_view kRemedy = "; get or write the file again";
 
 // Reads the header of one file; what is wrong is said with the file's path.
@@ -111,7 +116,7 @@ class HeaderReader {
                                                  : nullptr;
       if (seen == nullptr) Fail(name, StrCat("unknown field \"", key, "\""));
       if (std::exchange(*seen, true)) Fail(name, StrCat("field \"", key, "\" is there twice"));
-      if (seen == &has_dtype) tensor.dtype = ReadDType(name, field);
+      if (seen == &has_dtype) ReadDType(field, tensor);
       if (seen == &has_shape) tensor.shape = ReadShape(name, field);
       if (seen == &has_offsets) std::tie(tensor.begin, tensor.end) = ReadOffsets(name, field);
     }
@@ -125,14 +130,22 @@ class HeaderReader {
     return tensor;
   }
 
-  DType ReadDType(std::string_view name, element field) const {
+  void ReadDType(element field, SafetensorsTensor& tensor) const {
     std::string_view text;
-    if (field.get(text) != SUCCESS) Fail(name, "dtype is not a string");
-    const auto dtype = DTypeFromName(text);
-    if (!dtype || SizeOf(*dtype) == 0) {
-      Fail(name, StrCat("dtype \"", text, "\" is not supported by this version"));
+    if (field.get(text) != SUCCESS) Fail(tensor.name, "dtype is not a string");
+    tensor.dtype_name = text;
+    tensor.dtype = DTypeFromName(text).value_or(DType::kNone);
+    if (BitsOf(tensor) == 0) {
+      Fail(tensor.name, StrCat("dtype \"", text, "\" is not supported by this version"));
     }
-    return *dtype;
+  }
+
+  static int64_t BitsOf(const SafetensorsTensor& tensor) {
+    if (tensor.dtype != DType::kNone) return SizeOf(tensor.dtype) * 8;
+    for (const auto& [name, bits] : kOtherDTypes) {
+      if (name == tensor.dtype_name) return bits;
+    }
+    return 0;
   }
 
   Shape ReadShape(std::string_view name, element field) const {
@@ -165,14 +178,16 @@ class HeaderReader {
 
   void CheckSize(const SafetensorsTensor& tensor) const {
     const bool is_empty = std::ranges::find(tensor.shape.dims(), 0) != tensor.shape.dims().end();
-    int64_t bytes = is_empty ? 0 : SizeOf(tensor.dtype);
+    int64_t bits = is_empty ? 0 : BitsOf(tensor);
     for (const int64_t dim : tensor.shape.dims()) {
-      if (__builtin_mul_overflow(bytes, dim, &bytes)) {
-        Fail(tensor.name, StrCat("shape ", tensor.shape.ToString(), " has more than 2^63 bytes"));
+      if (__builtin_mul_overflow(bits, dim, &bits)) {
+        Fail(tensor.name, StrCat("shape ", tensor.shape.ToString(), " has more than 2^63 bits"));
       }
     }
+    if (bits % 8 != 0) Fail(tensor.name, "its elements do not fill whole bytes");
+    const int64_t bytes = bits / 8;
     if (bytes != tensor.end - tensor.begin) {
-      Fail(tensor.name, StrCat(Name(tensor.dtype), " ", tensor.shape.ToString(), " takes ", bytes,
+      Fail(tensor.name, StrCat(tensor.dtype_name, " ", tensor.shape.ToString(), " takes ", bytes,
                                " bytes, but data_offsets hold ", tensor.end - tensor.begin));
     }
   }

@@ -22,7 +22,8 @@ namespace cadmus {
 
 struct SafetensorsTensor {
   std::string name;
-  DType dtype = DType::kNone;
+  DType dtype = DType::kNone;  // kNone: one of the format's that nothing here computes with
+  std::string dtype_name;      // as the file spells it: "F32", "BOOL"
   Shape shape;
   int64_t begin = 0, end = 0;  // bytes, from the start of the file
 };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// MetricsFile: one JSON object per step, one per line, for programs:
+// MetricsFile: one JSON object per step, a line each, for programs:
 //
 //   {"step":120,"loss":3.2145,"gnorm":0.91,"lr":0.0003,"tokens":65536,"tok_s":412000.0,
 //    "seconds":0.159,"mfu":0.431,"mem_bytes":76450000000}
+//
+// and one per evaluation (evaluation_metrics.h), behind that of its step.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +12,7 @@
 #include <string>
 
 #include "kernels/base/file.h"
+#include "runtime/metrics/evaluation_metrics.h"
 #include "runtime/metrics/step_metrics.h"
 
 namespace cadmus {
@@ -22,10 +25,17 @@ class MetricsFile {
 
   // Appends one line in a single write. Throws kData naming the path.
   void Append(const StepMetrics& metrics);
+  void Append(int64_t step, const EvaluationMetrics& metrics, double seconds);
+
+  // Whether the lines kept at the start hold the evaluation after `resume_after_step`.
+  bool has_evaluation() const { return has_evaluation_; }
 
  private:
+  void AppendLine(const std::string& line);
+
   std::filesystem::path path_;
   FileDescriptor file_;
+  bool has_evaluation_ = false;
 };
 
 // The line without its end. Numbers are printed shortest so that they read back to the same bits:

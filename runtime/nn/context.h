@@ -24,6 +24,7 @@ struct MicroBatchInputs {
 enum class Mode {
   kTraining,         // saves what backward needs
   kTrainingUnsaved,  // the same numbers; saves nothing: backward will run the pass again
+  kEvaluation,       // the loss of every token, without dropout; saves nothing
   kInference,        // saves nothing; appends to the cache if there is one
 };
 
@@ -35,9 +36,13 @@ struct ForwardContext {
   KvCache* cache = nullptr;  // inference only
   TensorView loss_sum;   // F64[1]; the unscaled losses of the micro-batch are added; training only
   TensorView logits_BV;  // inference only: receives the last position's logits of each row
+  // Evaluation only: receives each token's unscaled loss, 0 where it is not supervised; statistics
+  // dtype.
+  TensorView loss_T;
 
   bool saves() const { return mode == Mode::kTraining; }
-  bool trains() const { return mode != Mode::kInference; }
+  bool infers() const { return mode == Mode::kInference; }
+  bool drops_out() const { return mode == Mode::kTraining || mode == Mode::kTrainingUnsaved; }
 };
 
 struct BackwardContext {

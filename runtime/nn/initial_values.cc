@@ -35,6 +35,16 @@ void FillLocalValues(const Parameter& parameter, uint64_t seed, const FlatRange&
   }
 }
 
+// bf16 by way of f32: it is what the f32 master of the same weight rounds to.
+template <class T>
+T Stored(double value) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    return static_cast<T>(static_cast<float>(value));
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
 template <class T>
 void Write(const Parameter& parameter, uint64_t seed, const FlatRange& range,
            const TensorView& weight_N, Stream& stream) {
@@ -45,7 +55,7 @@ void Write(const Parameter& parameter, uint64_t seed, const FlatRange& range,
     std::fill(values.begin(), values.end(), 0.0);
     FillLocalValues(parameter, seed, {.offset = range.offset + begin, .extent = count}, values);
     std::transform(values.begin(), values.begin() + count, staged.begin(),
-                   [](double value) { return static_cast<T>(value); });
+                   [](double value) { return Stored<T>(value); });
     stream.device().CopyToDevice(weight_N.Slice(0, begin, begin + count),
                                  ConstTensorView(staged.data(), DTypeOf<T>, {count}), stream);
     stream.Synchronize(stream.device().wait_limit());  // `staged` is about to be reused
@@ -83,6 +93,9 @@ void WriteInitialValues(const Parameter& parameter, uint64_t seed, const FlatRan
       break;
     case DType::kF32:
       Write<float>(parameter, seed, range, weight_N, stream);
+      break;
+    case DType::kBF16:
+      Write<BFloat16>(parameter, seed, range, weight_N, stream);
       break;
     default:
       CADMUS_UNREACHABLE(StrCat("parameters of ", Name(weight_N.dtype())));

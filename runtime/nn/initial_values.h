@@ -17,8 +17,8 @@ void FillInitialValues(const Parameter& parameter, uint64_t seed, int64_t begin,
                        double* out);
 
 // Writes the first values of the elements `range` of the parameter's local tensor to `weight_N`
-// (range.extent elements, F64 or F32); padding becomes 0. Blocks until they are on the device.
-// Issues nothing to a device that holds no values.
+// (range.extent elements, F64, F32 or BF16); padding becomes 0. Blocks until they are on the
+// device. Issues nothing to a device that holds no values.
 void WriteInitialValues(const Parameter& parameter, uint64_t seed, const FlatRange& range,
                         const TensorView& weight_N, Stream& stream);
 

@@ -15,6 +15,8 @@ struct Precision {
   DType optimizer_state = DType::kF32;
 
   static Precision All(DType dtype) { return {dtype, dtype, dtype, dtype, dtype, dtype}; }
+  // bf16 where the volume is; whatever is summed up or kept from step to step in f32.
+  static Precision Bf16() { return {.parameters = DType::kBF16, .compute = DType::kBF16}; }
 };
 
 }  // namespace cadmus

@@ -2,6 +2,7 @@
 #include "runtime/optim/adamw.h"
 
 #include "kernels/ops/adamw.h"
+#include "runtime/nn/initial_values.h"
 #include "runtime/optim/optimizer_config.pb.h"
 
 namespace cadmus {
@@ -17,31 +18,44 @@ AdamWOptimizer::AdamWOptimizer(const std::vector<ParameterShard>& shards,
                                const AdamWOptions& options, const Precision& precision,
                                Stream& stream)
     : options_(options) {
-  if (precision.master != precision.parameters) {
+  if (precision.master != precision.optimizer_state) {
     throw Error(Kind::kConfig,
-                StrCat("master weights of ", Name(precision.master), " beside parameters of ",
-                       Name(precision.parameters), " are not supported; use one dtype for both"));
+                StrCat("master weights of ", Name(precision.master), " beside optimizer state of ",
+                       Name(precision.optimizer_state), "; use one dtype for both"));
   }
   const auto zeros = [&](const ParameterShard& shard) {
-    Tensor moment(precision.optimizer_state, {shard.range.extent}, MemoryCategory::kOptimizer,
-                  stream);
-    stream.device().FillZero(moment, stream);
-    return moment;
+    Tensor state(precision.optimizer_state, {shard.range.extent}, MemoryCategory::kOptimizer,
+                 stream);
+    stream.device().FillZero(state, stream);
+    return state;
   };
-  moments_.reserve(shards.size());
-  for (const ParameterShard& shard : shards)
-    moments_.push_back({.shard = shard, .m_N = zeros(shard), .v_N = zeros(shard)});
+  const bool keeps_masters = precision.master != precision.parameters;
+  states_.reserve(shards.size());
+  for (const ParameterShard& shard : shards) {
+    states_.push_back({.shard = shard,
+                       .m_N = zeros(shard),
+                       .v_N = zeros(shard),
+                       .master_N = keeps_masters ? zeros(shard) : Tensor()});
+  }
+}
+
+void AdamWOptimizer::Initialize(uint64_t seed, Stream& stream) {
+  for (const State& state : states_) {
+    if (!state.master_N) continue;
+    WriteInitialValues(*state.shard.parameter, seed, state.shard.range, state.master_N, stream);
+  }
 }
 
 void AdamWOptimizer::Step(const ConstTensorView& scalars, Stream& stream) {
-  for (const Moments& moments : moments_) {
-    const ParameterShard& shard = moments.shard;
+  for (const State& state : states_) {
+    const ParameterShard& shard = state.shard;
     if (shard.range.extent == 0) continue;
     AdamW({.scalars = scalars,
            .grad_N = shard.grad_N,
-           .master_N = shard.weight_N,
-           .m_N = moments.m_N,
-           .v_N = moments.v_N,
+           .master_N = state.master_N ? state.master_N.view() : shard.weight_N,
+           .m_N = state.m_N,
+           .v_N = state.v_N,
+           .weight_N = state.master_N ? shard.weight_N : TensorView(),
            .beta1 = options_.beta1,
            .beta2 = options_.beta2,
            .epsilon = options_.epsilon,
@@ -52,12 +66,13 @@ void AdamWOptimizer::Step(const ConstTensorView& scalars, Stream& stream) {
 
 std::vector<StateEntry> AdamWOptimizer::StateEntries() const {
   std::vector<StateEntry> entries;
-  const auto append = [&](const std::vector<StateEntry>& of_moment) {
-    entries.insert(entries.end(), of_moment.begin(), of_moment.end());
+  const auto append = [&](const std::vector<StateEntry>& of_tensor) {
+    entries.insert(entries.end(), of_tensor.begin(), of_tensor.end());
   };
-  for (const Moments& moments : moments_) {
-    append(EntriesOf("optimizer.m.", moments.shard, moments.m_N));
-    append(EntriesOf("optimizer.v.", moments.shard, moments.v_N));
+  for (const State& state : states_) {
+    append(EntriesOf("optimizer.m.", state.shard, state.m_N));
+    append(EntriesOf("optimizer.v.", state.shard, state.v_N));
+    if (state.master_N) append(EntriesOf("", state.shard, state.master_N));
   }
   return entries;
 }

@@ -16,14 +16,17 @@ bool IsFirstModule(const Pass& pass) { return pass.module <= 0; }
 int MaxInFlight(std::span<const Action> actions, int chunk) {
   int in_flight = 0;
   int most = 0;
+  bool runs_backward = false;
   for (const Action& action : actions) {
     for (const Pass& pass : PassesOf(action)) {
       if (pass.chunk != chunk || !IsFirstModule(pass)) continue;
       if (pass.kind == ActionKind::kForward) most = std::max(most, ++in_flight);
-      if (MakesWeightGradient(pass.kind)) --in_flight;
+      if (!MakesWeightGradient(pass.kind)) continue;
+      --in_flight;
+      runs_backward = true;
     }
   }
-  return most;
+  return runs_backward ? most : std::min(most, 1);
 }
 
 ActivationPeaks PeakActivations(std::span<const Action> actions) {

@@ -9,7 +9,8 @@
 namespace cadmus {
 
 // The most micro-batches of one chunk that are between forward and backward (its weight part, where
-// it is in two) at the same time: as many sets of saved activations the chunk needs.
+// it is in two) at the same time: as many sets of saved activations the chunk needs. 1 where
+// nothing runs backward: then nothing is kept.
 int MaxInFlight(std::span<const Action> actions, int chunk);
 
 // The most at a time, over all chunks of the rank, in units of one micro-batch's activations of one

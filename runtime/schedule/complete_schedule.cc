@@ -103,6 +103,23 @@ class TransferWriter {
 
 void AddTransfers(Schedule& schedule) { TransferWriter(schedule).Run(); }
 
+Schedule EvaluationOf(const Schedule& training) {
+  Schedule evaluation = {.purpose = SchedulePurpose::kEvaluation,
+                         .size = training.size,
+                         .stage_of = training.stage_of};
+  for (const std::vector<Action>& actions : training.actions) {
+    std::vector<Action>& list = evaluation.actions.emplace_back();
+    for (const Action& action : actions) {
+      for (const Pass& pass : PassesOf(action)) {
+        if (pass.kind != ActionKind::kForward) continue;
+        list.push_back({.kind = pass.kind, .chunk = pass.chunk, .micro_batch = pass.micro_batch});
+      }
+    }
+  }
+  AddTransfers(evaluation);
+  return evaluation;
+}
+
 void AddReductions(Schedule& schedule) {
   for (std::vector<Action>& actions : schedule.actions) {
     // Behind the last weight gradient of each chunk; a chunk without any reduces at the end.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Completes lists of passes: what has to be sent, received and reduced follows from them.
+// Completes lists of passes: what has to be sent, received and reduced follows from them; and an
+// evaluation from a training step.
 #pragma once
 
 #include "runtime/schedule/schedule.h"
@@ -16,5 +17,10 @@ void AddTransfers(Schedule& schedule);
 // Adds kReduceGradients after the last weight gradient of each chunk (behind the sends that follow
 // it) and, at the end, kTieReduce (where there are several stages) and kOptimizer.
 void AddReductions(Schedule& schedule);
+
+// The evaluation that goes with a training step: its forward passes in their order, and the
+// transfers between them; without fetches. Requires a valid schedule whose passes are not split
+// into modules.
+Schedule EvaluationOf(const Schedule& training);
 
 }  // namespace cadmus

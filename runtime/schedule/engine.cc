@@ -50,6 +50,7 @@ int MaxMessages(std::span<const Action> actions, const Releases& releases) {
 Engine::Engine(const Parts& parts, const Schedule& schedule)
     : data_parallel_(parts.data_parallel),
       compute_(parts.compute),
+      purpose_(schedule.purpose),
       num_micro_batches_(schedule.size.num_micro_batches),
       actions_(schedule.actions[static_cast<size_t>(parts.pipeline.activations.rank())]),
       releases_(SendReleases(schedule, parts.pipeline.activations.rank())),
@@ -97,7 +98,7 @@ void Engine::Run(const Step& step) {
   CADMUS_CHECK(
       static_cast<int>(step.micro_batches.size()) == num_micro_batches_,
       StrCat(step.micro_batches.size(), " micro-batches for a schedule of ", num_micro_batches_));
-  data_parallel_.BeginStep(num_micro_batches_);
+  if (purpose_ == SchedulePurpose::kTraining) data_parallel_.BeginStep(num_micro_batches_);
   for (size_t i = 0; i < actions_.size(); ++i) {
     Execute(step, actions_[i], i);
     for (int send : releases_[i]) links_.Release(message_of_send_[static_cast<size_t>(send)]);
@@ -142,7 +143,7 @@ void Engine::Execute(const Step& step, const Action& action, size_t index) {
     case ActionKind::kTieReduce:
       return data_parallel_.TieReduce();
     case ActionKind::kOptimizer:
-      return step.optimizer();
+      return (*step.optimizer)();
   }
   CADMUS_UNREACHABLE(ToString(action));
 }
@@ -179,13 +180,23 @@ Stage::Saves& Engine::SavesOf(Chunk& chunk, int micro_batch) {
   return chunk.saves[static_cast<size_t>(slot)];
 }
 
+void Engine::FreeSaves(Chunk& chunk, int micro_batch) {
+  chunk.free_saves.push_back(
+      std::exchange(chunk.saves_of_micro_batch[static_cast<size_t>(micro_batch)], -1));
+}
+
 void Engine::Forward(const Step& step, int index, int micro_batch, int module) {
   Chunk& chunk = chunks_[static_cast<size_t>(index)];
+  const bool evaluates = purpose_ == SchedulePurpose::kEvaluation;
   ForwardContext context = {.stream = compute_,
-                            .mode = Mode::kTraining,
+                            .mode = evaluates ? Mode::kEvaluation : Mode::kTraining,
                             .inputs = step.micro_batches[static_cast<size_t>(micro_batch)],
                             .scalars = step.scalars,
                             .loss_sum = step.loss_sum};
+  if (evaluates && !chunk.after) {
+    context.loss_T =
+        step.losses_NT.Slice(0, micro_batch, micro_batch + 1).Reshape({step.losses_NT.dim(1)});
+  }
   Stage::Saves& saves = SavesOf(chunk, micro_batch);
   const int end = chunk.stage->num_modules();
   const int last = module < 0 ? end - 1 : module;
@@ -196,6 +207,7 @@ void Engine::Forward(const Step& step, int index, int micro_batch, int module) {
   }
   if (last == end - 1) {
     Deliver(Payload::kActivation, index, micro_batch, std::move(x));
+    if (evaluates) FreeSaves(chunk, micro_batch);
   } else {
     At(activations_, index, micro_batch).tensor = std::move(x);
   }
@@ -225,10 +237,7 @@ void Engine::Backward(const Step& step, ActionKind kind, int index, int micro_ba
   } else {
     for (int i = first; i >= last; --i) chunk.stage->BackwardWeightModule(i, context, saves);
   }
-  if (kind != ActionKind::kBackwardInput && last == 0) {
-    chunk.free_saves.push_back(
-        std::exchange(chunk.saves_of_micro_batch[static_cast<size_t>(micro_batch)], -1));
-  }
+  if (kind != ActionKind::kBackwardInput && last == 0) FreeSaves(chunk, micro_batch);
 }
 
 // Module by module in turns: where one waits for its collective, the other computes.

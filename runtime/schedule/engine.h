@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Engine: executes one pipeline rank's list of actions on its model chunks. It decides nothing:
-// order, overlap and memory follow from the list.
+// Engine: executes one pipeline rank's list of actions on its model chunks: a training step or an
+// evaluation. It decides nothing: order, overlap and memory follow from the list.
 #pragma once
 
 #include <functional>
@@ -35,8 +35,11 @@ class Engine {
   struct Step {
     std::span<const MicroBatchInputs> micro_batches;
     ConstTensorView scalars;
-    TensorView loss_sum;               // F64[1]; the micro-batches' losses are added
-    std::function<void()>& optimizer;  // what kOptimizer does
+    // Training:
+    TensorView loss_sum;                         // F64[1]; the micro-batches' losses are added
+    std::function<void()>* optimizer = nullptr;  // what kOptimizer does
+    // Evaluation, on the rank of the last stage: micro-batches × tokens; receives their losses.
+    TensorView losses_NT;
   };
   void Run(const Step& step);
 
@@ -70,8 +73,11 @@ class Engine {
   // Hands what a pass has made to the neighbouring stage: on this rank, or to be sent.
   void Deliver(Payload payload, int chunk, int micro_batch, Tensor tensor);
 
+  void FreeSaves(Chunk& chunk, int micro_batch);
+
   DataParallel& data_parallel_;
   Stream& compute_;
+  SchedulePurpose purpose_;
   int num_micro_batches_;
   std::vector<Action> actions_;
   std::vector<std::vector<int>> releases_;  // [action]: the sends that are released after it

@@ -76,11 +76,14 @@ class RankCheck {
   void Run() {
     for (at_ = 0; at_ < actions_.size(); ++at_) Check(actions_[at_]);
     for (int chunk = 0; chunk < schedule_.size.num_chunks; ++chunk) RequireAll(chunk);
+    if (evaluates()) return;
     if (schedule_.size.num_stages() > 1 && !tied_) Missing({.kind = ActionKind::kTieReduce});
     if (!optimized_) Missing({.kind = ActionKind::kOptimizer});
   }
 
  private:
+  bool evaluates() const { return schedule_.purpose == SchedulePurpose::kEvaluation; }
+
   ChunkState& At(int chunk) { return chunks_[static_cast<size_t>(chunk)]; }
   Progress& At(int chunk, int micro_batch) {
     return At(chunk).progress[static_cast<size_t>(micro_batch)];
@@ -94,7 +97,23 @@ class RankCheck {
     problems_.push_back(StrCat("rank ", rank_, ": ", ToString(action), " is missing"));
   }
 
+  static bool IsOfEvaluation(const Action& action) {
+    switch (action.kind) {
+      case ActionKind::kForward:
+      case ActionKind::kFetchParameters:
+      case ActionKind::kReleaseParameters:
+        return true;
+      case ActionKind::kSend:
+      case ActionKind::kReceive:
+        return action.payload == Payload::kActivation;
+      default:
+        return false;
+    }
+  }
+
   void Check(const Action& action) {
+    if (evaluates() && !IsOfEvaluation(action))
+      return Problem("has no place in an evaluation, which runs forward only");
     if (optimized_ && action.kind != ActionKind::kOptimizer)
       Problem("comes after the optimizer, which is not last");
     switch (action.kind) {
@@ -235,11 +254,8 @@ class RankCheck {
       if (!At(chunk).reduced)
         Problem("comes before the gradients of chunk ", chunk, " are reduced");
       if (kind != ActionKind::kOptimizer) continue;
-      const std::vector<bool>& fetched = At(chunk).fetched;
-      for (size_t module = 0; module < fetched.size(); ++module) {
-        if (fetched[module])
-          Problem("would leave the fetched weights of chunk ", chunk, " module ", module, " stale");
-      }
+      for (const int module : FetchedModules(chunk))
+        Problem("would leave the fetched weights of chunk ", chunk, " module ", module, " stale");
     }
     if (kind == ActionKind::kTieReduce) {
       MarkOnce(tied_);
@@ -247,6 +263,14 @@ class RankCheck {
       if (schedule_.size.num_stages() > 1 && !tied_) Problem("comes before the tie-reduce");
       MarkOnce(optimized_);
     }
+  }
+
+  std::vector<int> FetchedModules(int chunk) {
+    const std::vector<bool>& fetched = At(chunk).fetched;
+    std::vector<int> modules;
+    for (size_t module = 0; module < fetched.size(); ++module)
+      if (fetched[module]) modules.push_back(static_cast<int>(module));
+    return modules;
   }
 
   // ---- What must have happened by the end of the list.
@@ -265,14 +289,21 @@ class RankCheck {
                                                           : all - 1 - done});
       };
       require(ActionKind::kForward, progress.forward);
+      RequireSend(chunk, micro_batch, Payload::kActivation, At(chunk).stage + 1);
+      if (evaluates()) continue;
       if (progress.input + progress.weight > 0) {
         require(ActionKind::kBackwardInput, progress.input);
         require(ActionKind::kBackwardWeight, progress.weight);
       } else {
         require(ActionKind::kBackward, progress.backward);
       }
-      RequireSend(chunk, micro_batch, Payload::kActivation, At(chunk).stage + 1);
       RequireSend(chunk, micro_batch, Payload::kGradient, At(chunk).stage - 1);
+    }
+    if (evaluates()) {
+      for (const int module : FetchedModules(chunk)) {
+        Missing({.kind = ActionKind::kReleaseParameters, .chunk = chunk, .module = module});
+      }
+      return;
     }
     if (!At(chunk).reduced) Missing({.kind = ActionKind::kReduceGradients, .chunk = chunk});
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Schedule: the actions of every pipeline rank in one training step, and where the stages of the
-// model lie. The forward pass goes through stages 0 … num_stages − 1; a rank holds num_chunks of
-// them.
+// Schedule: the actions of every pipeline rank in one training step, or in the forward pass of an
+// evaluation, and where the stages of the model lie. The forward pass goes through stages 0 …
+// num_stages − 1; a rank holds num_chunks of them.
 //
 //   Schedule schedule = MakeSchedule(ScheduleKind::kOneForwardOneBackward,
 //                                    {.num_ranks = 4, .num_micro_batches = 16});
@@ -23,7 +23,13 @@ struct ScheduleSize {
   friend bool operator==(const ScheduleSize&, const ScheduleSize&) = default;
 };
 
+enum class SchedulePurpose {
+  kTraining,
+  kEvaluation,  // forward passes, their transfers and fetches; nothing else
+};
+
 struct Schedule {
+  SchedulePurpose purpose = SchedulePurpose::kTraining;
   ScheduleSize size;
   std::vector<std::vector<int>> stage_of;    // [rank][chunk]
   std::vector<std::vector<Action>> actions;  // [rank]

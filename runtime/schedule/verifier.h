@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verifier: whether lists of actions are a training step.
+// The verifier: whether lists of actions are a training step, or an evaluation.
 #pragma once
 
 #include <string>
@@ -26,6 +26,8 @@ namespace cadmus {
 //   a single stage); the optimizer runs once, last.
 // - In a list with fetches, a module's weights are fetched while a pass other than weight-backward
 //   runs on it, are not fetched or released twice in a row, and are released before the optimizer.
+// Of an evaluation each (chunk, micro-batch) runs forward once and nothing runs backward; nothing
+// is reduced, no optimizer runs, and fetched weights are released by the end.
 std::vector<std::string> FindProblems(const Schedule& schedule);
 
 }  // namespace cadmus

@@ -284,6 +284,13 @@ std::string_view BpeTokenizer::TokenBytes(int32_t id) const {
   return parts_.tokens[id];
 }
 
+int32_t BpeTokenizer::TextBytes(int32_t id) const {
+  const auto bytes = static_cast<int32_t>(TokenBytes(id).size());
+  const auto added = std::ranges::lower_bound(parts_.added_tokens, id, {}, &AddedToken::id);
+  const bool special = added != parts_.added_tokens.end() && added->id == id && added->special;
+  return special ? 0 : bytes;
+}
+
 std::optional<int32_t> BpeTokenizer::SpecialId(std::string_view name) const {
   const auto found = added_ids_.find(name);
   if (found == added_ids_.end()) return std::nullopt;

@@ -65,6 +65,7 @@ class BpeTokenizer final : public Tokenizer {
   // An id between added tokens that no token has gives nothing.
   std::string Decode(std::span<const int32_t> ids) const override;
   std::string_view TokenBytes(int32_t id) const;
+  int32_t TextBytes(int32_t id) const override;
 
   int32_t vocab_size() const override { return static_cast<int32_t>(parts_.tokens.size()); }
   std::optional<int32_t> SpecialId(std::string_view name) const override;

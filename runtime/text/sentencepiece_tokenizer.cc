@@ -29,16 +29,25 @@ class SentencePieceTokenizer final : public Tokenizer {
   }
 
   std::string Decode(std::span<const int32_t> ids) const override {
-    for (const int32_t id : ids) {
-      if (id >= 0 && id < vocab_size()) continue;
-      throw Error(Kind::kData,
-                  StrCat("token id ", id, " is outside the vocabulary of ", vocab_size(),
-                         " tokens; use the tokenizer that the ids were made with"));
-    }
+    for (const int32_t id : ids) CheckId(id);
     std::string text;
     const auto status = processor_.Decode(std::vector<int>(ids.begin(), ids.end()), &text);
     CADMUS_CHECK(status.ok(), status.message());
     return text;
+  }
+
+  int32_t TextBytes(int32_t id) const override {
+    CheckId(id);
+    if (processor_.IsByte(id)) return 1;
+    if (processor_.IsControl(id) || processor_.IsUnknown(id)) return 0;
+    constexpr std::string_view kSpace = "▁";  // stands for a blank
+    const std::string& piece = processor_.IdToPiece(id);
+    auto bytes = static_cast<int32_t>(piece.size());
+    for (size_t at = piece.find(kSpace); at != std::string::npos;
+         at = piece.find(kSpace, at + kSpace.size())) {
+      bytes -= static_cast<int32_t>(kSpace.size()) - 1;
+    }
+    return bytes;
   }
 
   int32_t vocab_size() const override { return processor_.GetPieceSize(); }
@@ -54,6 +63,12 @@ class SentencePieceTokenizer final : public Tokenizer {
   const std::string& content_hash() const override { return content_hash_; }
 
  private:
+  void CheckId(int32_t id) const {
+    if (id >= 0 && id < vocab_size()) return;
+    throw Error(Kind::kData, StrCat("token id ", id, " is outside the vocabulary of ", vocab_size(),
+                                    " tokens; use the tokenizer that the ids were made with"));
+  }
+
   static std::optional<int32_t> Present(int id) {
     if (id < 0) return std::nullopt;
     return id;

@@ -38,6 +38,10 @@ class Tokenizer {
   // is no token.
   virtual std::string Decode(std::span<const int32_t> ids) const = 0;
 
+  // How many bytes of UTF-8 a token stands for inside of a text; 0 for a special token, which is no
+  // text. Throws kData on an id that is no token.
+  virtual int32_t TextBytes(int32_t id) const = 0;
+
   // Ids are below it, special tokens included.
   virtual int32_t vocab_size() const = 0;
   // The id of an added or special token.
@@ -47,6 +51,9 @@ class Tokenizer {
   // 32 hexadecimal digits, equal for two tokenizers if and only if their contents are. Data sets
   // keep it to refuse a foreign tokenizer.
   virtual const std::string& content_hash() const = 0;
+
+  // TextBytes of every id.
+  std::vector<int32_t> TextBytesOfAll() const;
 
  protected:
   Tokenizer() = default;
@@ -59,6 +66,12 @@ class Tokenizer {
   virtual void Append(std::string_view text, const EncodeOptions& options,
                       std::vector<int32_t>& ids) const = 0;
 };
+
+inline std::vector<int32_t> Tokenizer::TextBytesOfAll() const {
+  std::vector<int32_t> bytes(static_cast<size_t>(vocab_size()));
+  for (int32_t id = 0; id < vocab_size(); ++id) bytes[static_cast<size_t>(id)] = TextBytes(id);
+  return bytes;
+}
 
 inline std::vector<int32_t> Tokenizer::Encode(std::string_view text,
                                               const EncodeOptions& options) const {

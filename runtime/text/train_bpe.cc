@@ -19,7 +19,7 @@ namespace {
 constexpr int32_t kNumBytes = 256;
 // A pair seen once says nothing about the language.
 constexpr int64_t kLeastCount = 2;
-constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
+constexpr uint32_t kNoNeighbour = std::numeric_limits<uint32_t>::max();
 
 using PairKey = uint64_t;  // left id in the high half: orders like (left, right)
 
@@ -34,7 +34,7 @@ class PairTable {
   explicit PairTable(const std::vector<PieceCount>& pieces) {
     size_t size = 0;
     for (const PieceCount& piece : pieces) size += piece.piece.size();
-    if (size >= kNone) {
+    if (size >= kNoNeighbour) {
       throw Error(Kind::kData, StrCat("the distinct pieces of the text have ", size,
                                       " bytes, more than 4 GiB; train on a sample of it"));
     }
@@ -46,8 +46,8 @@ class PairTable {
         const auto at = static_cast<uint32_t>(symbols_.size());
         symbols_.push_back({.id = static_cast<uint8_t>(piece[i]),
                             .piece = p,
-                            .previous = i == 0 ? kNone : at - 1,
-                            .next = i + 1 == piece.size() ? kNone : at + 1});
+                            .previous = i == 0 ? kNoNeighbour : at - 1,
+                            .next = i + 1 == piece.size() ? kNoNeighbour : at + 1});
         if (i > 0) Add(at - 1);
       }
     }
@@ -82,20 +82,20 @@ class PairTable {
     std::ranges::sort(places);
     for (const uint32_t at : places) {
       Symbol& left = symbols_[at];
-      if (left.id != merge.left || left.next == kNone) continue;
+      if (left.id != merge.left || left.next == kNoNeighbour) continue;
       Symbol& right = symbols_[left.next];
       if (right.id != merge.right) continue;
       Remove(at);
-      if (left.previous != kNone) Remove(left.previous);
-      if (right.next != kNone) Remove(left.next);
+      if (left.previous != kNoNeighbour) Remove(left.previous);
+      if (right.next != kNoNeighbour) Remove(left.next);
       left.id = result;
       left.next = right.next;
       right.id = -1;
-      if (left.next != kNone) {
+      if (left.next != kNoNeighbour) {
         symbols_[left.next].previous = at;
         Add(at);
       }
-      if (left.previous != kNone) Add(left.previous);
+      if (left.previous != kNoNeighbour) Add(left.previous);
     }
     pairs_.erase(KeyOf(merge.left, merge.right));
     for (const PairKey key : changed_) {

@@ -46,7 +46,7 @@ StepResult TrainStep::Run(const StepBatch& batch, StopRequest stop) {
   parts_.engine.Run({.micro_batches = inputs_.micro_batches(),
                      .scalars = inputs_.scalars(),
                      .loss_sum = totals_.view().Slice(0, 0, 1),
-                     .optimizer = optimize_});
+                     .optimizer = &optimize_});
 
   const StepResult result = {.loss = loss_sum_.Get() / static_cast<double>(batch.supervised_tokens),
                              .gradient_norm = gradient_norm_.Get(),

@@ -55,18 +55,23 @@ DataParallel::DataParallel(const std::vector<std::vector<Parameter*>>& chunks,
                            Stream& compute, Stream& communication,
                            const DataParallelOptions& options)
     : replicate_(groups.replicate),
-      weights_(Distinct(chunks), precision.parameters, groups.shard, compute, communication,
-               EffectiveZero(options, groups) == 3 ? WeightStorage::kShard : WeightStorage::kWhole),
-      gradients_(chunks, precision.gradients, groups, compute, communication,
-                 {.storage = EffectiveZero(options, groups) >= 2 ? GradientStorage::kShard
-                                                                 : GradientStorage::kWhole,
-                  .bucket_bytes = options.bucket_bytes,
-                  .overlap = options.overlap}) {
+      weights_are_masters_(precision.master == precision.parameters),
+      weights_(
+          Distinct(chunks), precision.parameters, groups.shard, compute, communication,
+          EffectiveZero(options, groups) == 3 ? WeightStorage::kShard : WeightStorage::kWhole) {
+  if (options.gradients == KeepGradients::kYes) {
+    gradients_.emplace(chunks, precision.gradients, groups, compute, communication,
+                       ShardedGradients::Options{.storage = EffectiveZero(options, groups) >= 2
+                                                                ? GradientStorage::kShard
+                                                                : GradientStorage::kWhole,
+                                                 .bucket_bytes = options.bucket_bytes,
+                                                 .overlap = options.overlap});
+  }
   for (Parameter* parameter : Distinct(chunks)) {
     shards_.push_back({.parameter = parameter,
                        .range = weights_.ShardRange(*parameter),
                        .weight_N = weights_.Shard(*parameter),
-                       .grad_N = gradients_.Shard(*parameter)});
+                       .grad_N = gradients_ ? gradients_->Shard(*parameter) : TensorView()});
   }
 }
 
@@ -76,6 +81,9 @@ std::vector<StateEntry> DataParallel::StateEntries() const {
     const std::vector<StateEntry> own = EntriesOf("", shard, shard.weight_N);
     entries.insert(entries.end(), own.begin(), own.end());
     if (weights_.storage() == WeightStorage::kWhole) AppendOthersShards(shard, entries);
+  }
+  if (!weights_are_masters_) {
+    for (StateEntry& entry : entries) entry.is_writer = false;
   }
   return entries;
 }

@@ -25,6 +25,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,9 +46,10 @@ class DataParallel {
   // chunks (a tied table on a rank with the first and the last stage) is in both lists; its
   // gradient is then kept once per chunk and added by TieReduce. Parameter::num_uses counts the
   // contributions of one chunk. Slices, partial rows and holders are set before. Takes memory for
-  // weights (not yet written) and gradients, and gives the parameters their views. Throws kConfig
-  // for dp_shard > 1 with a zero stage other than 1, 2 and 3. All references must outlive the
-  // object.
+  // weights (not yet written) and, if they are kept, gradients, and gives the parameters their
+  // views; without gradients there are only weights to initialize, load, fetch and release. Throws
+  // kConfig for dp_shard > 1 with a zero stage other than 1, 2 and 3. All references must outlive
+  // the object.
   DataParallel(const std::vector<std::vector<Parameter*>>& chunks, const Precision& precision,
                const DataParallelGroups& groups, Stream& compute, Stream& communication,
                const DataParallelOptions& options);
@@ -55,9 +57,9 @@ class DataParallel {
   // Writes the first values of this rank's weights (initial_values.h). Blocks.
   void Initialize(uint64_t seed) { weights_.Initialize(seed); }
 
-  void BeginStep(int num_micro_batches) { gradients_.BeginStep(num_micro_batches); }
+  void BeginStep(int num_micro_batches) { gradients_->BeginStep(num_micro_batches); }
   // Where the modules of `chunk` bring their gradients.
-  GradientSink& sink(int chunk) { return gradients_.sink(chunk); }
+  GradientSink& sink(int chunk) { return gradients_->sink(chunk); }
 
   // Zero 3 (nothing otherwise): starts to gather whole weights on the communication stream; they
   // stay until as many Releases. Passes run between Await, which makes the compute stream wait for
@@ -68,14 +70,14 @@ class DataParallel {
 
   // All contributions of the chunk are issued: starts the reductions that have not started. Throws
   // kInternal, naming the parameter, if a contribution is missing.
-  void ReduceGradients(int chunk) { gradients_.Reduce(chunk); }
+  void ReduceGradients(int chunk) { gradients_->Reduce(chunk); }
   // After the last ReduceGradients: adds the gradients of parameters that are held more than once.
-  void TieReduce() { gradients_.TieReduce(); }
+  void TieReduce() { gradients_->TieReduce(); }
 
   // norms_P F64[P], P slots: the squared norm of what this rank counts of each parameter's gradient
   // in its norm_slot, 0 elsewhere. Summed over pp × dp_shard × tp every element is counted once.
   // Behind it, on the compute stream, all gradients are final.
-  void SquaredNorms(const TensorView& norms_P) { gradients_.SquaredNorms(norms_P); }
+  void SquaredNorms(const TensorView& norms_P) { gradients_->SquaredNorms(norms_P); }
 
   // One for each parameter, in the order of first appearance in `chunks`.
   const std::vector<ParameterShard>& shards() const { return shards_; }
@@ -85,18 +87,21 @@ class DataParallel {
   void GatherWeights() { weights_.Gather(); }
 
   // The weights: named as the parameters. All that this rank holds is to be loaded; the elements of
-  // its shards that it owns are to be written, by it or another rank along dp_replicate.
+  // its shards that it owns are to be written, by it or another rank along dp_replicate. Where the
+  // optimizer keeps masters (Precision::master), it writes those under the same names, and of the
+  // weights nothing is written: they are rounded from the masters as they are loaded.
   std::vector<StateEntry> StateEntries() const;
   // Ranks along dp_replicate have the same entries to write: shares them out, each rank about as
   // many bytes. Call it once, with all entries, those of the optimizer included.
   void ShareWriting(std::vector<StateEntry>& entries) const;
 
-  int num_buckets() const { return gradients_.num_buckets(); }
+  int num_buckets() const { return gradients_->num_buckets(); }
 
  private:
   Communicator& replicate_;
+  bool weights_are_masters_;
   ShardedWeights weights_;
-  ShardedGradients gradients_;
+  std::optional<ShardedGradients> gradients_;  // of a job that trains
   std::vector<ParameterShard> shards_;
 };
 

@@ -352,7 +352,8 @@ void WrongArgumentsThrowAtTheCall(Communicator& world, Stream& stream) {
       EXPECT_THAT(error.what(), HasSubstr(text));
     }
   };
-  throws([&] { world.AllReduce({.buffer = integers.view()}, stream); }, "sums are of F64 and F32");
+  throws([&] { world.AllReduce({.buffer = integers.view()}, stream); },
+         "sums are of F64, F32 and BF16");
   throws([&] { world.AllReduce({.buffer = TensorView()}, stream); }, "must be present");
   throws([&] { world.Broadcast({.buffer = buffer.view(), .root = world.size()}, stream); }, "root");
   throws([&] { world.Send({.buffer = buffer.view(), .peer = world.rank()}, stream); }, "to rank");

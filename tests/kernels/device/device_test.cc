@@ -15,6 +15,7 @@
 #include "kernels/device/trace.h"
 #include "kernels/open_device.h"
 #include "tests/support/allocation_count.h"
+#include "tests/support/test_device.h"
 
 namespace cadmus {
 namespace {
@@ -24,13 +25,7 @@ using ::testing::HasSubstr;
 constexpr MemoryCategory kAny = MemoryCategory::kWorkspace;
 constexpr std::chrono::milliseconds kLimit = std::chrono::seconds(30);
 
-struct Case {
-  const char* name;
-  DeviceKind kind;
-  CpuStreams streams;
-};
-
-class DeviceTest : public ::testing::TestWithParam<Case> {
+class DeviceTest : public ::testing::TestWithParam<DeviceCase> {
  protected:
   DeviceTest()
       : device_(OpenDevice({.kind = GetParam().kind,
@@ -47,11 +42,7 @@ class DeviceTest : public ::testing::TestWithParam<Case> {
   std::unique_ptr<Stream> communication_;
 };
 
-INSTANTIATE_TEST_SUITE_P(AllDevices, DeviceTest,
-                         ::testing::Values(Case{"cpu", DeviceKind::kCpu, CpuStreams::kInline},
-                                           Case{"cpu_threaded", DeviceKind::kCpu,
-                                                CpuStreams::kThreaded},
-                                           Case{"sim", DeviceKind::kSim, CpuStreams::kInline}),
+INSTANTIATE_TEST_SUITE_P(AllDevices, DeviceTest, ::testing::ValuesIn(DeviceCases()),
                          [](const auto& test) { return test.param.name; });
 
 TEST_P(DeviceTest, CopiesThereAcrossStreamsAndBack) {
@@ -195,6 +186,12 @@ TEST_P(DeviceTest, PropertiesSayWhatTheDeviceIs) {
   EXPECT_EQ(device_->properties().memory_bytes, 1 << 20);
   EXPECT_EQ(device_->allocator().capacity_bytes(), 1 << 20);
   if (!computes()) return;
+  if (GetParam().kind == DeviceKind::kCuda) {
+    EXPECT_GE(device_->properties().capability, 80);
+    EXPECT_GT(device_->properties().compute_units, 0);
+    EXPECT_THAT(device_->properties().name, HasSubstr("cuda: "));
+    return;
+  }
   EXPECT_EQ(device_->properties().compute_units, 2);
   EXPECT_THAT(device_->properties().name, HasSubstr("cpu: 2 threads"));
 }
@@ -225,11 +222,11 @@ TEST(OpenDevice, WhatCannotBeOpenedIsNamedWithItsRemedy) {
     }
     return std::pair(Kind::kInternal, std::string("no error"));
   };
-  auto [kind, message] = kind_and_message({.memory_bytes = int64_t{1} << 60});
+  auto [kind, message] = kind_and_message({.kind = kTestDevice, .memory_bytes = int64_t{1} << 60});
   EXPECT_EQ(kind, Kind::kOutOfMemory);
   EXPECT_THAT(message, HasSubstr("1152921504606846976 bytes"));
   EXPECT_THAT(message, HasSubstr("device.memory"));
-  EXPECT_EQ(kind_and_message({.memory_bytes = 0}).first, Kind::kConfig);
+  EXPECT_EQ(kind_and_message({.kind = kTestDevice, .memory_bytes = 0}).first, Kind::kConfig);
   EXPECT_EQ(kind_and_message({.kind = DeviceKind::kSim, .memory_bytes = -1}).first, Kind::kConfig);
   EXPECT_THROW(MakeThreadPool(-1), Error);
 }

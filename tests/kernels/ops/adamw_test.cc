@@ -171,7 +171,10 @@ TYPED_TEST(AdamWTyped, BitsDoNotDependOnTheNumberOfThreads) {
 TEST(AdamW, StepsCountFromOne) {
   const OpBench bench;
   Optimizer<float, float> optimizer(bench, {1});
-  EXPECT_THAT(ErrorOf([&] { optimizer.Step({1}, {.learning_rate = 0.1, .step = 0}); }),
+  EXPECT_THAT(ErrorOf([&] {
+                optimizer.Step({1}, {.learning_rate = 0.1, .step = 0});
+                bench.Synchronize();
+              }),
               HasSubstr("counts from 1"));
   EXPECT_EQ(optimizer.Get().master[0], 1);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The test that every CPU kernel shares: its bits do not depend on the number of threads. And the
-// type in which results of a storage type are judged.
+// The test that every kernel shares: its bits depend neither on the number of threads (on a GPU:
+// on the run). And the type in which results of a storage type are judged.
 #pragma once
 
 #include <type_traits>

@@ -7,10 +7,14 @@
 #include "kernels/device/trace.h"
 #include "kernels/open_device.h"
 #include "kernels/ops/adamw.h"
+#include "kernels/ops/bias_gradient.h"
 #include "kernels/ops/cast.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/dropout.h"
 #include "kernels/ops/embedding.h"
+#include "kernels/ops/gelu.h"
+#include "kernels/ops/head_norm.h"
+#include "kernels/ops/layer_norm.h"
 #include "kernels/ops/reduce.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rope.h"
@@ -66,6 +70,64 @@ TEST_F(OpCosts, RmsNorm) {
   EXPECT_EQ(cost.bytes, 4 * (3 * 70 + 3 * 10 + 7));
 }
 
+TEST_F(OpCosts, LayerNorm) {
+  LayerNormForward({.x_TD = x_,
+                    .weight_D = column_,
+                    .bias_D = column_,
+                    .y_TD = y_,
+                    .mean_T = row_,
+                    .rstd_T = row_},
+                   *stream_);
+  OpCost cost = Recorded("LayerNormForward");
+  EXPECT_EQ(cost.flops, 8 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (2 * 70 + 2 * 10 + 2 * 7));
+  LayerNormBackward({.s_TD = x_,
+                     .weight_D = column_,
+                     .mean_T = row_,
+                     .rstd_T = row_,
+                     .dy_TD = y_,
+                     .ds_TD = y_,
+                     .dweight_D = column_,
+                     .dbias_D = column_,
+                     .dweight_mode = GradMode::kAccumulate,
+                     .workspace = workspace_},
+                    *stream_);
+  cost = Recorded("LayerNormBackward");
+  EXPECT_EQ(cost.flops, 13 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (3 * 70 + 4 * 10 + 2 * 7));
+}
+
+TEST_F(OpCosts, HeadNorm) {
+  const TensorView x = x_.view().Reshape({7, 2, 5}), y = y_.view().Reshape({7, 2, 5});
+  const Tensor weight = New(DType::kF32, {5}), rstd = New(DType::kF32, {7, 2});
+  HeadNormForward({.x_THD = x, .weight_D = weight, .y_THD = y, .rstd_TH = rstd}, *stream_);
+  OpCost cost = Recorded("HeadNormForward");
+  EXPECT_EQ(cost.flops, 4 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (2 * 70 + 5 + 14));
+  HeadNormBackward({.x_THD = x,
+                    .weight_D = weight,
+                    .rstd_TH = rstd,
+                    .dy_THD = y,
+                    .dx_THD = y,
+                    .dweight_D = weight,
+                    .workspace = workspace_},
+                   *stream_);
+  cost = Recorded("HeadNormBackward");
+  EXPECT_EQ(cost.flops, 10 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (3 * 70 + 2 * 5 + 14));
+}
+
+TEST_F(OpCosts, GeluAndBiasGradient) {
+  GeluForward({.x_TF = x_, .y_TF = y_}, *stream_);
+  EXPECT_EQ(Recorded("GeluForward").bytes, 4 * (2 * 70));
+  GeluBackward({.x_TF = x_, .dy_TF = y_, .dx_TF = y_}, *stream_);
+  EXPECT_EQ(Recorded("GeluBackward").bytes, 4 * (3 * 70));
+  BiasGradient({.dy_TN = x_, .dbias_N = column_, .workspace = workspace_}, *stream_);
+  const OpCost cost = Recorded("BiasGradient");
+  EXPECT_EQ(cost.flops, 70);
+  EXPECT_EQ(cost.bytes, 4 * (70 + 10));
+}
+
 TEST_F(OpCosts, Rope) {
   const Tensor table = New(DType::kF32, {100, 5});
   Rope({.x_BSND = x_.view().Reshape({1, 7, 1, 10}),
@@ -90,9 +152,13 @@ TEST_F(OpCosts, Embedding) {
   const Tensor table = New(DType::kF32, {1000, 10});
   EmbeddingForward({.tokens_T = tokens_, .table_VD = table, .y_TD = y_}, *stream_);
   EXPECT_EQ(Recorded("EmbeddingForward").bytes, 4 * (7 + 2 * 70));
+  EmbeddingForward({.tokens_T = tokens_, .table_VD = table, .add_TD = x_, .y_TD = y_}, *stream_);
+  OpCost cost = Recorded("EmbeddingForward");
+  EXPECT_EQ(cost.flops, 70);
+  EXPECT_EQ(cost.bytes, 4 * (7 + 3 * 70));
   EmbeddingBackwardArgs args = {.tokens_T = tokens_, .dy_TD = y_, .dtable_VD = table};
   EmbeddingBackward(args, *stream_);
-  OpCost cost = Recorded("EmbeddingBackward");
+  cost = Recorded("EmbeddingBackward");
   EXPECT_EQ(cost.flops, 70);
   EXPECT_EQ(cost.bytes, 4 * (7 + 3 * 70 + 10000));
   args.mode = GradMode::kAccumulate;
@@ -171,9 +237,13 @@ TEST_F(OpCosts, CastAndDropout) {
   Cast({.x = wide, .y = y_}, *stream_);
   EXPECT_EQ(Recorded("Cast").bytes, 12 * 70);
   Dropout({.x_TD = x_, .residual_TD = y_, .y_TD = y_}, *stream_);
-  const OpCost cost = Recorded("Dropout");
+  OpCost cost = Recorded("Dropout");
   EXPECT_EQ(cost.flops, 70);
   EXPECT_EQ(cost.bytes, 4 * 3 * 70);
+  Dropout({.x_TD = x_, .bias_D = column_, .residual_TD = y_, .y_TD = y_}, *stream_);
+  cost = Recorded("Dropout");
+  EXPECT_EQ(cost.flops, 2 * 70);
+  EXPECT_EQ(cost.bytes, 4 * (3 * 70 + 10));
 }
 
 TEST_F(OpCosts, EmptyWorkIsNotRecorded) {

@@ -343,6 +343,7 @@ TEST(CrossEntropy, LabelBeyondTheVocabularyFailsBeforeAnythingIsWritten) {
                               .scalars = scalars.view(),
                               .loss_T = loss_T},
                              *bench.stream);
+                bench.Synchronize();
               }),
               AllOf(HasSubstr("label 3"), HasSubstr("token 1"), HasSubstr("vocabulary of 3")));
   EXPECT_TRUE(BitEqual(logits_TV.Get(), logits));
@@ -365,6 +366,7 @@ TEST(CrossEntropy, LabelInThePaddingFailsBeforeAnythingIsWritten) {
                                  .part = part,
                                  .statistics_3T = statistics_R3T.view().Reshape({3, 2})},
                                 *bench.stream);
+                bench.Synchronize();
               }),
               named);
   EXPECT_THAT(ErrorOf([&] {
@@ -375,6 +377,7 @@ TEST(CrossEntropy, LabelInThePaddingFailsBeforeAnythingIsWritten) {
                                    .part = part,
                                    .loss_T = loss_T},
                                   *bench.stream);
+                bench.Synchronize();
               }),
               named);
   EXPECT_TRUE(BitEqual(logits_TV.Get(), logits));

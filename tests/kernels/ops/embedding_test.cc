@@ -144,6 +144,36 @@ TYPED_TEST(EmbeddingTyped, ForwardCopiesTheRowOfEachToken) {
   }
 }
 
+// As learned positions are looked up; of a part, too, and over the addend.
+TYPED_TEST(EmbeddingTyped, ForwardAddsToTheAddendInItsPlaceOrAnother) {
+  using T = TypeParam;
+  for (const Size& size : kSizes) {
+    const auto tokens = Tokens(size);
+    const Split split = {2, size};
+    const auto table = RandomValues<T>(size.vocabulary * size.width, "table");
+    const auto add = RandomValues<T>(size.tokens * size.width, "add");
+    for (const auto& part : {std::optional<VocabularyPart>(), std::optional(split.part(0))}) {
+      GuardedTensor<int32_t> tokens_T(this->bench_, {size.tokens}, tokens);
+      GuardedTensor<T> table_VD(this->bench_, {size.vocabulary, size.width}, table),
+          part_VD(this->bench_, {split.local().vocabulary, size.width},
+                  LocalRows(split, 0, table, T(0)));
+      GuardedTensor<T> y_TD(this->bench_, {size.tokens, size.width}),
+          add_TD(this->bench_, {size.tokens, size.width}, add);
+      EmbeddingForwardArgs args = {
+          .tokens_T = tokens_T, .table_VD = part ? part_VD : table_VD, .part = part, .y_TD = y_TD};
+      EmbeddingForward(args, *this->bench_.stream);
+      std::vector<T> expected = y_TD.Get();
+      for (size_t i = 0; i < expected.size(); ++i) expected[i] += add[i];
+      args.add_TD = add_TD;
+      EmbeddingForward(args, *this->bench_.stream);
+      EXPECT_TRUE(BitEqual(y_TD.Get(), expected));
+      args.y_TD = add_TD;
+      EmbeddingForward(args, *this->bench_.stream);
+      EXPECT_TRUE(BitEqual(add_TD.Get(), expected));
+    }
+  }
+}
+
 TYPED_TEST(EmbeddingTyped, BackwardSumsInTokenOrderAndZeroesOtherRows) {
   using T = TypeParam;
   for (const Size& size : kSizes) {
@@ -241,11 +271,13 @@ TEST(Embedding, TokenOutsideTheVocabularyFailsBeforeAnythingIsWritten) {
     EXPECT_THAT(ErrorOf([&] {
                   EmbeddingForward({.tokens_T = tokens_T, .table_VD = table_VD, .y_TD = y_TD},
                                    *bench.stream);
+                  bench.Synchronize();
                 }),
                 named);
     EXPECT_THAT(ErrorOf([&] {
                   EmbeddingBackward({.tokens_T = tokens_T, .dy_TD = y_TD, .dtable_VD = table_VD},
                                     *bench.stream);
+                  bench.Synchronize();
                 }),
                 named);
     EXPECT_TRUE(BitEqual(table_VD.Get(), old));
@@ -264,12 +296,14 @@ TEST(Embedding, TokenInThePaddingFailsBeforeAnythingIsWritten) {
                 EmbeddingForward(
                     {.tokens_T = tokens_T, .table_VD = table_VD, .part = part, .y_TD = y_TD},
                     *bench.stream);
+                bench.Synchronize();
               }),
               named);
   EXPECT_THAT(ErrorOf([&] {
                 EmbeddingBackward(
                     {.tokens_T = tokens_T, .dy_TD = y_TD, .dtable_VD = table_VD, .part = part},
                     *bench.stream);
+                bench.Synchronize();
               }),
               named);
   EXPECT_TRUE(BitEqual(table_VD.Get(), old));

@@ -55,6 +55,11 @@ Shape StoredShape(const GemmSpec& s, int64_t rows, int64_t columns, Transpose tr
                                       : Shape{s.batch, rows, columns};
 }
 
+Tensor WorkspaceOf(const OpBench& bench, const GemmPlan& plan) {
+  if (plan.workspace_bytes == 0) return {};
+  return Tensor(DType::kU8, {plan.workspace_bytes}, MemoryCategory::kWorkspace, *bench.stream);
+}
+
 // The op on fresh tensors; C is full of NaN before an overwrite.
 template <class T>
 std::vector<T> RunGemm(const OpBench& bench, const GemmSpec& s, const Operands<T>& in) {
@@ -70,6 +75,8 @@ std::vector<T> RunGemm(const OpBench& bench, const GemmSpec& s, const Operands<T
   args.b.data = b;
   if (s.epilogue == Epilogue::kBias) args.bias_N = bias;
   args.c = c;
+  const Tensor workspace = WorkspaceOf(bench, *plan);
+  args.workspace = workspace;
   Gemm(args, *bench.stream);
   bench.Synchronize();
   return c.Get();
@@ -199,6 +206,8 @@ TYPED_TEST(GemmTyped, ReadsAndWritesStridedRows) {
   args.a.data = a.view().Slice(2, 2, 5);
   args.b.data = ConstTensorView(b.view().raw(), DTypeOf<TypeParam>, {2, 3, 7}, {0, 7, 1});
   args.c = c.view().Slice(2, 4, 11);
+  const Tensor workspace = WorkspaceOf(bench, *plan);
+  args.workspace = workspace;
   Gemm(args, *bench.stream);
   bench.Synchronize();
   const std::vector<TypeParam> wide_c = c.Get();

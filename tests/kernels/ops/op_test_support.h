@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the op tests share: a cpu device with n threads, tensors between canaries, values from
-// Philox, and the bounds by which results are judged.
+// What the op tests share: a device (on the CPU, with n threads), tensors between canaries, values
+// from Philox, and the bounds by which results are judged.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +19,7 @@
 #include "kernels/device/device.h"
 #include "kernels/device/tensor.h"
 #include "kernels/open_device.h"
+#include "tests/support/test_device.h"
 
 namespace cadmus {
 
@@ -28,7 +29,7 @@ struct OpBench {
   // One of the ranks that share a pool. shared_ptr: see DeviceOptions.
   explicit OpBench(std::shared_ptr<cpu::ThreadPool> pool) {
     DeviceOptions options;
-    options.kind = DeviceKind::kCpu;
+    options.kind = kTestDevice;
     options.memory_bytes = int64_t{256} << 20;
     options.pool = std::move(pool);
     device = OpenDevice(options);

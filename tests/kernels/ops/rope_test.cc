@@ -27,7 +27,8 @@ Tables<T> MakeTables(int64_t num_positions, int64_t head_dim) {
   Tables<T> tables;
   tables.cos.resize(static_cast<size_t>(num_positions * half));
   tables.sin.resize(static_cast<size_t>(num_positions * half));
-  FillRopeTables(kTheta, head_dim, TensorView(tables.cos.data(), DTypeOf<T>, {num_positions, half}),
+  FillRopeTables({.theta = kTheta, .head_dim = head_dim},
+                 TensorView(tables.cos.data(), DTypeOf<T>, {num_positions, half}),
                  TensorView(tables.sin.data(), DTypeOf<T>, {num_positions, half}));
   return tables;
 }
@@ -117,6 +118,34 @@ TYPED_TEST(RopeTyped, TablesAreRoundedFromF64) {
   }
 }
 
+// The numbers of Llama 3.1. Frequency i turns 8192 · 500000^(-i/64) / 2π times in the original
+// context: more than 4 times up to i = 28 (4.19), less than once from i = 35 (0.997) on.
+TEST(Rope, TablesStretchLongWavelengthsAsLlama3) {
+  std::vector<double> cos(2 * 64), sin(2 * 64);
+  FillRopeTables({.theta = 500000,
+                  .head_dim = 128,
+                  .scaling = RopeScaling{.factor = 8,
+                                         .low_freq_factor = 1,
+                                         .high_freq_factor = 4,
+                                         .original_max_position_embeddings = 8192}},
+                 TensorView(cos.data(), DType::kF64, {2, 64}),
+                 TensorView(sin.data(), DType::kF64, {2, 64}));
+  const auto frequency = [&](size_t i) { return std::atan2(sin[64 + i], cos[64 + i]); };
+  const auto unscaled = [](double i) { return std::pow(500000.0, -i / 64); };
+  for (const size_t i : {0, 1, 20, 28}) {
+    EXPECT_NEAR(frequency(i), unscaled(double(i)), 1e-15) << i;
+  }
+  for (const size_t i : {35, 36, 63}) {
+    EXPECT_NEAR(frequency(i), unscaled(double(i)) / 8, 1e-18) << i;
+  }
+  // As transformers computes them, in f32.
+  EXPECT_NEAR(frequency(29), 0.0021665706299245358, 1e-9);
+  EXPECT_NEAR(frequency(32), 0.0005248460220173001, 1e-9);
+  EXPECT_NEAR(frequency(34), 0.0001785077911335975, 1e-10);
+  // 1/√500000 turns 1.8439 times, 0.28129 of the way from 1 to 4.
+  EXPECT_NEAR(frequency(32), (0.28129 + 0.71871 / 8) / std::sqrt(500000.0), 1e-8);
+}
+
 TYPED_TEST(RopeTyped, RotatesOnlyTheHeadsOfAStridedView) {
   using T = TypeParam;
   const int64_t all_heads = 5, num_positions = 7;
@@ -179,6 +208,7 @@ TEST(Rope, PositionBeyondTheTablesFailsBeforeAnythingIsTurned) {
     const auto message = ErrorOf([&] {
       Rope({.x_BSND = x_BSND, .positions_BS = positions_BS, .cos_PF = cos_PF, .sin_PF = sin_PF},
            *bench.stream);
+      bench.Synchronize();
     });
     EXPECT_THAT(message, AllOf(HasSubstr(StrCat("position ", bad)), HasSubstr("[0, 5)")));
     EXPECT_TRUE(BitEqual(x_BSND.Get(), x));
@@ -204,8 +234,14 @@ TEST(Rope, ErrorsNameOpAndArgument) {
       AllOf(HasSubstr("Rope"), HasSubstr("sin"), HasSubstr("P = 5")));
   std::vector<float> table(4);
   const TensorView view(table.data(), DType::kF32, {2, 2});
-  EXPECT_THAT(ErrorOf([&] { FillRopeTables(kTheta, 5, view, view); }), HasSubstr("even"));
-  EXPECT_THAT(ErrorOf([&] { FillRopeTables(kTheta, 6, view, view); }), HasSubstr("F = 3"));
+  EXPECT_THAT(ErrorOf([&] { FillRopeTables({.head_dim = 5}, view, view); }), HasSubstr("even"));
+  EXPECT_THAT(ErrorOf([&] { FillRopeTables({.head_dim = 6}, view, view); }), HasSubstr("F = 3"));
+  const RopeFrequencies inverted = {
+      .head_dim = 4,
+      .scaling = RopeScaling{
+          .low_freq_factor = 4, .high_freq_factor = 1, .original_max_position_embeddings = 8192}};
+  EXPECT_THAT(ErrorOf([&] { FillRopeTables(inverted, view, view); }),
+              HasSubstr("high_freq_factor above low_freq_factor"));
 }
 
 }  // namespace

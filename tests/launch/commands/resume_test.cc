@@ -72,6 +72,20 @@ TEST_F(Resume, KilledProcessWithoutMpirunGoesOnBitEqual) {
   ExpectSameAsReference();
 }
 
+TEST_F(Resume, KilledBf16RunGoesOnBitEqualFromItsF32MastersAndGenerates) {
+  const std::vector<std::string> overrides = With(kSlowSteps, {"precision.storage=BF16"});
+  RunReference(overrides, 1);
+  EXPECT_EQ(RunAndSignal(overrides, 1, SIGKILL).exit_code, 128 + SIGKILL);
+  ASSERT_FALSE(fs::exists(checkpoint(kSteps))) << "it ended before it was killed";
+  const CommandResult resumed = Train(overrides, 1);
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("bf16: the processor has"));
+  ExpectSameAsReference();
+  const CommandResult generated =
+      Cadmus({"generate", run_folder().string(), "--prompt", "the", "--max-tokens", "4"});
+  EXPECT_EQ(generated.exit_code, 0) << generated.err;
+}
+
 TEST_F(Resume, RanksThatAreAskedToStopSaveAndGoOnBitEqual) {
   RunReference(kSlowSteps, 2);
   const CommandResult stopped = RunAndSignal(kSlowSteps, 2, SIGUSR1);  // mpirun passes it on

@@ -140,6 +140,7 @@ std::vector<MetricsOfStep> ReadMetrics(const fs::path& run) {
   std::ifstream in(run / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
     const auto json = nlohmann::json::parse(line);
+    if (json.contains("eval_loss")) continue;
     metrics.push_back({.step = json.at("step"),
                        .loss = json.at("loss"),
                        .gradient_norm = json.at("gnorm"),

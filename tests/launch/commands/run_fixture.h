@@ -52,7 +52,7 @@ std::vector<std::string> With(std::vector<std::string> overrides,
 // The bytes of every tensor in the shards of a checkpoint.
 std::map<std::string, std::string> TensorsOf(const std::filesystem::path& checkpoint);
 
-// A line of metrics.jsonl: what an exact resume repeats.
+// The line of a step in metrics.jsonl: what an exact resume repeats.
 struct MetricsOfStep {
   int64_t step = 0;
   double loss = 0, gradient_norm = 0, learning_rate = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is wrong with a schedule file is said before a run starts, by the config's own check.
+// What is wrong with a schedule file, with how the learning rate comes down, or with when a run is
+// evaluated is said before it starts.
 #include "launch/config/validate_run.h"
 
 #include <gmock/gmock.h>
@@ -80,6 +81,52 @@ TEST_F(ScheduleFileOfARun, ThatIsMissingIsNamed) {
   RunConfig config = RunWith("");
   config.mutable_parallel()->set_schedule_file("/no/such/file");
   EXPECT_THAT(ConfigErrorOf([&] { ValidateRun(config, 2); }), HasSubstr("/no/such/file"));
+}
+
+class RunOfTenSteps : public ScheduleFileOfARun {
+ protected:
+  RunOfTenSteps() : config_(RunWith("")) {
+    config_.clear_parallel();
+    config_.mutable_train()->set_steps(10);
+  }
+  OptimizerConfig& optimizer() { return *config_.mutable_optimizer(); }
+  std::string Error() const {
+    return ConfigErrorOf([this] { ValidateRun(config_, 1); });
+  }
+
+  RunConfig config_;
+};
+
+TEST_F(RunOfTenSteps, MayDecayAfterItsWarmUp) {
+  optimizer().set_schedule(OptimizerConfig::WSD);
+  optimizer().set_warmup_steps(4);
+  optimizer().set_decay_steps(6);
+  EXPECT_NO_THROW(ValidateRun(config_, 1));
+  optimizer().set_decay_steps(7);
+  EXPECT_THAT(Error(), AllOf(HasSubstr("decay_steps = 7"), HasSubstr("between 1 and"),
+                             HasSubstr("warmup_steps = 6")));
+  optimizer().set_decay_steps(0);
+  EXPECT_THAT(Error(), AllOf(HasSubstr("WSD without"), HasSubstr("set it")));
+}
+
+TEST_F(RunOfTenSteps, IsRefusedWhatItsScheduleDoesNotRead) {
+  optimizer().set_schedule(OptimizerConfig::LINEAR);
+  optimizer().set_decay_steps(3);
+  EXPECT_THAT(Error(), AllOf(HasSubstr("WSD only"), HasSubstr("not with LINEAR")));
+  optimizer().clear_decay_steps();
+  optimizer().set_schedule(OptimizerConfig::CONSTANT);
+  EXPECT_NO_THROW(ValidateRun(config_, 1));
+  optimizer().set_min_lr(1e-5);
+  EXPECT_THAT(Error(), AllOf(HasSubstr("min_lr"), HasSubstr("CONSTANT")));
+}
+
+TEST_F(RunOfTenSteps, IsEvaluatedOnlyOnWhatIsHeldOut) {
+  config_.mutable_train()->set_eval_interval_steps(5);
+  EXPECT_THAT(Error(), AllOf(HasSubstr("nothing is held out"), HasSubstr("validation_fraction")));
+  config_.mutable_data()->set_validation_path("held-out");
+  EXPECT_NO_THROW(ValidateRun(config_, 1));
+  config_.mutable_train()->set_eval_batches(-1);
+  EXPECT_THAT(Error(), HasSubstr("must not be negative"));
 }
 
 }  // namespace

@@ -121,6 +121,8 @@ TEST_F(RunPlanTest, MemoryAndCommunicationFollowTheModelAndTheBuckets) {
   ExpectPlanIsRun(2, "no overlap");
   config_.mutable_precision()->set_storage(PrecisionConfig::F32);
   ExpectPlanIsRun(3, "f32");
+  config_.mutable_precision()->set_storage(PrecisionConfig::BF16);
+  ExpectPlanIsRun(3, "bf16");
 }
 
 TEST_F(RunPlanTest, EveryZeroStageWithTensorAndPipelineRanksIsTheRun) {
@@ -141,6 +143,17 @@ TEST_F(RunPlanTest, EveryZeroStageWithTensorAndPipelineRanksIsTheRun) {
       config.mutable_parallel()->set_zero(zero);
       config.mutable_parallel()->set_dp_replicate(2);
       config.mutable_parallel()->set_dp_shard(2);
+    });
+  }
+}
+
+TEST_F(RunPlanTest, Bf16WeightsAndTheirShardedMastersAreTheRun) {
+  for (const int zero : {1, 2, 3}) {
+    ExpectLayoutIsRun(StrCat("bf16, zero ", zero), 4, [&](RunConfig& config) {
+      config.mutable_precision()->set_storage(PrecisionConfig::BF16);
+      config.mutable_parallel()->set_zero(zero);
+      config.mutable_parallel()->set_dp_shard(2);
+      config.mutable_parallel()->set_tp(2);
     });
   }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The training step against PyTorch: loss, gradients and a 20-step curve of tests/golden (see its
-// README).
+// The training step against PyTorch: loss, gradients, logits and a 20-step curve of tests/golden
+// (see its README).
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -27,12 +28,18 @@ class Golden {
     return values;
   }
 
-  // The f64 tensors whose names start with `prefix`, without it.
+  // The f32 and f64 tensors whose names start with `prefix`, without it.
   std::map<std::string, std::vector<double>> Tensors(const std::string& prefix) const {
     std::map<std::string, std::vector<double>> tensors;
     for (const SafetensorsTensor& tensor : file_.tensors()) {
       if (tensor.name.starts_with(prefix)) {
-        tensors[tensor.name.substr(prefix.size())] = Values<double>(tensor.name);
+        std::vector<double>& values = tensors[tensor.name.substr(prefix.size())];
+        if (tensor.dtype == DType::kF64) {
+          values = Values<double>(tensor.name);
+        } else {
+          const std::vector<float> narrow = Values<float>(tensor.name);
+          values.assign(narrow.begin(), narrow.end());
+        }
       }
     }
     return tensors;
@@ -40,12 +47,22 @@ class Golden {
 
   const Shape& ShapeOf(const std::string& name) const { return file_.Find(name)->shape; }
 
+  // Fields of the model as an override does: "model.gpt2.hidden_size".
+  bool NamesFields() const {
+    return std::ranges::any_of(file_.metadata(),
+                               [](const auto& entry) { return entry.first.starts_with("model."); });
+  }
+
   // Model, optimizer and sizes as the file states them.
   RunConfig Config(DType dtype) const {
     RunConfig config;
     config.set_name("golden");
     config.mutable_data()->set_path("unused");
+    const Shape& tokens = ShapeOf("tokens");
+    config.mutable_model()->mutable_llama()->set_max_position_embeddings(tokens.back());
+    if (NamesFields()) config.clear_model();
     for (const auto& [key, value] : file_.metadata()) {
+      if (key.starts_with("model.")) ApplyOverride(StrCat(key, "=", value), config);
       const google::protobuf::Descriptor& llama = *LlamaConfig::descriptor();
       const google::protobuf::Descriptor& optimizer = *OptimizerConfig::descriptor();
       if (llama.FindFieldByName(key) != nullptr)
@@ -54,15 +71,12 @@ class Golden {
         ApplyOverride(StrCat("optimizer.", key, "=", value), config);
       if (key == "steps") ApplyOverride(StrCat("train.steps=", value), config);
     }
-    const Shape& tokens = ShapeOf("tokens");
     const int64_t rows = tokens[tokens.num_dims() - 2];
     config.mutable_data()->set_sequence_length(tokens.back());
-    config.mutable_model()->mutable_llama()->set_max_position_embeddings(tokens.back());
     if (!config.train().has_steps()) config.mutable_train()->set_steps(1);
     config.mutable_train()->set_global_batch_size(rows);
     config.mutable_train()->set_micro_batch_size(rows);
-    config.mutable_precision()->set_storage(dtype == DType::kF64 ? PrecisionConfig::F64
-                                                                 : PrecisionConfig::F32);
+    ApplyOverride(StrCat("precision.storage=", Name(dtype)), config);
     return config;
   }
 
@@ -91,27 +105,39 @@ class Golden {
 
 void WriteTensor(const std::vector<double>& values, const TensorView& tensor, Stream& stream) {
   const std::vector<float> narrow(values.begin(), values.end());
-  const void* data =
-      tensor.dtype() == DType::kF64 ? static_cast<const void*>(values.data()) : narrow.data();
+  const std::vector<BFloat16> bf16(narrow.begin(), narrow.end());
+  const void* data = tensor.dtype() == DType::kF64   ? static_cast<const void*>(values.data())
+                     : tensor.dtype() == DType::kF32 ? static_cast<const void*>(narrow.data())
+                                                     : bf16.data();
   stream.device().CopyToDevice(tensor, ConstTensorView(data, tensor.dtype(), tensor.shape()),
                                stream);
   stream.Synchronize(stream.device().wait_limit());
 }
 
-// Trains on the golden batches from the golden weights.
-std::vector<StepState> Train(const Golden& golden, DType dtype, int num_steps) {
-  std::vector<StepState> states;
+// A run of `config` on one rank, with the golden weights.
+void WithGoldenWeights(const Golden& golden, const RunConfig& config,
+                       const std::function<void(TrainingJob&)>& body) {
   RunLocalRanks(1, [&](Bootstrap& bootstrap) {
     const auto device = OpenTestDevice(MakeThreadPool(2));
     const auto world = bootstrap.Connect(*device);
-    TrainingJob job(golden.Config(dtype), *device, *world);
+    TrainingJob job(config, *device, *world);
     const auto weights = golden.Tensors("weight.");
-    ASSERT_EQ(job.data_parallel().shards().size(), weights.size());
-    for (const ParameterShard& shard : job.data_parallel().shards()) {
-      const Parameter* parameter = shard.parameter;
-      ASSERT_TRUE(weights.contains(parameter->name)) << parameter->name;
-      WriteTensor(weights.at(parameter->name), parameter->weight, job.compute());
+    ASSERT_LE(job.data_parallel().shards().size(), weights.size());
+    for (const ParameterShard& shard : job.data_parallel().shards())
+      ASSERT_TRUE(weights.contains(shard.parameter->name)) << shard.parameter->name;
+    // Weights, and their masters where they have some.
+    for (const StateEntry& entry : job.StateEntries()) {
+      if (weights.contains(entry.name))
+        WriteTensor(weights.at(entry.name), entry.local, job.compute());
     }
+    body(job);
+  });
+}
+
+// Trains on the golden batches from the golden weights.
+std::vector<StepState> Train(const Golden& golden, DType dtype, int num_steps) {
+  std::vector<StepState> states;
+  WithGoldenWeights(golden, golden.Config(dtype), [&](TrainingJob& job) {
     for (int step = 0; step < num_steps; ++step) {
       StepState state = {.result = job.step().Run(golden.Batch(step), StopRequest::kNo)};
       for (const ParameterShard& shard : job.data_parallel().shards()) {
@@ -123,6 +149,30 @@ std::vector<StepState> Train(const Golden& golden, DType dtype, int num_steps) {
     }
   });
   return states;
+}
+
+// Of the last position of each row.
+std::vector<double> InferLogits(const Golden& golden, TrainingJob& job, DType dtype) {
+  Stream& stream = job.compute();
+  const Shape& shape = golden.ShapeOf("tokens");
+  const auto upload = [&](const std::string& name) {
+    const std::vector<int32_t> values = golden.Values<int32_t>(name);
+    Tensor tensor(DType::kI32, shape, MemoryCategory::kWorkspace, stream);
+    stream.device().CopyToDevice(tensor, ConstTensorView(values.data(), DType::kI32, shape),
+                                 stream);
+    stream.Synchronize(stream.device().wait_limit());
+    return tensor;
+  };
+  const Tensor tokens_BS = upload("tokens"), positions_BS = upload("positions");
+  const Tensor logits_BV(dtype, golden.ShapeOf("logits"), MemoryCategory::kWorkspace, stream);
+  ForwardContext context = {.stream = stream,
+                            .mode = Mode::kInference,
+                            .inputs = {.tokens_BS = tokens_BS, .positions_BS = positions_BS},
+                            .logits_BV = logits_BV};
+  Stage& stage = job.model().stage();
+  Stage::Saves saves = stage.NewSaves();
+  stage.Forward(context, saves, Tensor());
+  return ReadTensor(logits_BV, stream);
 }
 
 struct StepCase {
@@ -156,13 +206,60 @@ INSTANTIATE_TEST_SUITE_P(
           test.param.dtype == DType::kF64 ? "F64" : "F32");
     });
 
+class FamilyParity : public testing::TestWithParam<const char*> {};
+
+TEST_P(FamilyParity, LogitsLossAndGradientsOfOneStep) {
+  const Golden golden(GetParam());
+  for (const DType dtype : {DType::kF64, DType::kF32}) {
+    const double bound = dtype == DType::kF64 ? 1e-10 : 1e-5;
+    WithGoldenWeights(golden, golden.Config(dtype), [&](TrainingJob& job) {
+      ExpectTensorsNear({{"logits", InferLogits(golden, job, dtype)}},
+                        {{"logits", golden.Values<double>("logits")}}, bound,
+                        std::string(Name(dtype)));
+    });
+    const auto states = Train(golden, dtype, 1);
+    ASSERT_EQ(states.size(), 1u);
+    const double loss = golden.Values<double>("loss")[0];
+    EXPECT_NEAR(states[0].result.loss, loss, bound * loss);
+    ExpectTensorsNear(states[0].gradients, golden.Tensors("grad."), bound,
+                      std::string(Name(dtype)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, FamilyParity,
+                         testing::Values("gpt2_step.safetensors", "llama3_step.safetensors",
+                                         "mistral_step.safetensors", "qwen2_step.safetensors",
+                                         "qwen3_step.safetensors"),
+                         [](const auto& test) {
+                           const std::string file = test.param;
+                           return file.substr(0, file.find('_'));
+                         });
+
+// So the parity of a file says something of the option that it is for.
+TEST(FamilyOptions, TheOptionOfEachFileTells) {
+  for (const auto& [file, field] : {std::pair{"llama3_step.safetensors", "rope_scaling"},
+                                    std::pair{"mistral_step.safetensors", "sliding_window"},
+                                    std::pair{"qwen2_step.safetensors", "qkv_bias"},
+                                    std::pair{"qwen3_step.safetensors", "qk_norm"}}) {
+    const Golden golden(file);
+    RunConfig config = golden.Config(DType::kF64);
+    LlamaConfig& llama = *config.mutable_model()->mutable_llama();
+    llama.GetReflection()->ClearField(&llama, LlamaConfig::descriptor()->FindFieldByName(field));
+    const std::vector<double> logits = golden.Values<double>("logits");
+    WithGoldenWeights(golden, config, [&](TrainingJob& job) {
+      EXPECT_GT(Distance(InferLogits(golden, job, DType::kF64), logits), 1e-3 * Norm(logits))
+          << field;
+    });
+  }
+}
+
 TEST(TorchCurve, TwentyStepsOfAdamW) {
   const Golden golden("llama_curve.safetensors");
   const auto loss = golden.Values<double>("loss");
   const auto gnorm = golden.Values<double>("gnorm");
   const auto lr = golden.Values<double>("lr");
-  for (const DType dtype : {DType::kF64, DType::kF32}) {
-    const double bound = dtype == DType::kF64 ? 1e-9 : 1e-4;
+  for (const DType dtype : {DType::kF64, DType::kF32, DType::kBF16}) {
+    const double bound = dtype == DType::kF64 ? 1e-9 : dtype == DType::kF32 ? 1e-4 : 1e-2;
     const auto states = Train(golden, dtype, 20);
     ASSERT_EQ(states.size(), 20u);
     for (size_t step = 0; step < 20; ++step) {

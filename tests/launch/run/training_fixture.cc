@@ -73,9 +73,18 @@ std::vector<double> ReadTensor(const ConstTensorView& tensor, Stream& stream) {
   stream.device().CopyToHost(host, tensor, stream);
   stream.Synchronize(stream.device().wait_limit());
   std::vector<double> values(static_cast<size_t>(tensor.num_elements()));
-  for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = tensor.dtype() == DType::kF64 ? host.data<double>()[i]
-                                              : static_cast<double>(host.data<float>()[i]);
+  switch (tensor.dtype()) {
+    case DType::kF64:
+      std::copy_n(host.data<double>(), values.size(), values.begin());
+      break;
+    case DType::kF32:
+      std::copy_n(host.data<float>(), values.size(), values.begin());
+      break;
+    case DType::kBF16:
+      std::copy_n(host.data<BFloat16>(), values.size(), values.begin());
+      break;
+    default:
+      CADMUS_UNREACHABLE(StrCat("a tensor of ", Name(tensor.dtype())));
   }
   return values;
 }

@@ -35,6 +35,24 @@ DecoderShape SmallShape() {
           .initial_std = 0.02};
 }
 
+DecoderShape QwenShape() {
+  DecoderShape shape = SmallShape();
+  shape.qk_norm = shape.qkv_bias = true;
+  shape.window = 5;
+  return shape;
+}
+
+DecoderShape Gpt2Shape() {
+  DecoderShape shape = SmallShape();
+  shape.num_kv_heads = shape.num_heads;
+  shape.tied_embeddings = true;
+  shape.norm = NormKind::kLayer;
+  shape.feed_forward = FeedForward::kGelu;
+  shape.positions = Positions::kLearned;
+  shape.qkv_bias = shape.other_biases = true;
+  return shape;
+}
+
 // A model whose parameters are placed for one rank of `tp`, on paper.
 struct PlacedModel {
   PlacedModel(const DecoderShape& shape, int rank, int tp, const TensorParallelOptions& options)
@@ -65,17 +83,32 @@ struct PlacedModel {
 };
 
 TEST(DecoderPlacement, OwnersTileEveryParameterOnce) {
-  for (const int tp : {2, 4, 8}) {
-    int64_t owned = 0;
-    for (int rank = 0; rank < tp; ++rank) {
-      PlacedModel placed(SmallShape(), rank, tp, {});
-      for (const Parameter* parameter : placed.parameters) {
-        for (const PlacedSlice& slice : parameter->slices) {
-          if (slice.is_owner()) owned += slice.extent.num_elements();
+  for (const DecoderShape& shape : {SmallShape(), QwenShape(), Gpt2Shape()}) {
+    for (const int tp : {2, 4, 8}) {
+      int64_t owned = 0;
+      for (int rank = 0; rank < tp; ++rank) {
+        PlacedModel placed(shape, rank, tp, {});
+        for (const Parameter* parameter : placed.parameters) {
+          for (const PlacedSlice& slice : parameter->slices) {
+            if (slice.is_owner()) owned += slice.extent.num_elements();
+          }
         }
       }
+      EXPECT_EQ(owned, NumParameters(shape)) << tp;
     }
-    EXPECT_EQ(owned, NumParameters(SmallShape())) << tp;
+  }
+}
+
+TEST(DecoderPlacement, EveryParameterHasANormSlotOfItsOwn) {
+  for (const DecoderShape& shape : {SmallShape(), QwenShape(), Gpt2Shape()}) {
+    PlacedModel placed(shape, 0, 1, {});
+    std::set<int> slots;
+    for (const Parameter* parameter : placed.parameters) slots.insert(parameter->norm_slot);
+    EXPECT_EQ(slots.size(), placed.parameters.size());
+    EXPECT_EQ(*slots.begin(), 0);
+    // The slot of a head of its own is the last.
+    const int last = DecoderModel::NumNormSlots(shape) - (shape.tied_embeddings ? 2 : 1);
+    EXPECT_EQ(*slots.rbegin(), last);
   }
 }
 
@@ -111,9 +144,44 @@ TEST(DecoderPlacement, QueryHeadsMeetTheirKeyValueHeads) {
 }
 
 TEST(DecoderPlacement, WithAHeadForEveryRankNothingIsPartial) {
-  PlacedModel placed(SmallShape(), 1, 2, {.sequence_parallel = false});
-  for (const Parameter* parameter : placed.parameters) {
-    EXPECT_THAT(parameter->partial_rows, IsEmpty()) << parameter->name;
+  for (const DecoderShape& shape : {SmallShape(), Gpt2Shape()}) {
+    PlacedModel placed(shape, 1, 2, {.sequence_parallel = false});
+    for (const Parameter* parameter : placed.parameters) {
+      EXPECT_THAT(parameter->partial_rows, IsEmpty()) << parameter->name;
+    }
+  }
+}
+
+TEST(DecoderPlacement, ABiasLiesAsTheRowsOfItsMatrix) {
+  PlacedModel qwen(QwenShape(), 5, 8, {});
+  const Parameter& qkv = qwen["blocks.1.attention.qkv.bias"];
+  EXPECT_EQ(qkv.LocalShape(), Shape({3 * 4}));
+  ASSERT_EQ(qkv.slices.size(), 3U);
+  EXPECT_EQ(qkv.slices[1].global_offset, Shape({8 * 4 + 1 * 4}));
+  ASSERT_EQ(qkv.partial_rows.size(), 1U);
+  EXPECT_EQ(qkv.partial_rows[0].begin, 4);
+  EXPECT_EQ(qkv.partial_rows[0].end, 12);
+  PlacedModel gpt2(Gpt2Shape(), 3, 4, {});
+  EXPECT_EQ(gpt2["blocks.0.mlp.up.weight"].LocalShape(), Shape({12, 24}));
+  EXPECT_EQ(gpt2["blocks.0.mlp.up.bias"].slices[0].global_offset, Shape({36}));
+  for (const char* name : {"blocks.0.attention.out.bias", "blocks.0.mlp.down.bias"}) {
+    EXPECT_EQ(gpt2[name].LocalShape(), Shape({24})) << name;
+    EXPECT_THAT(gpt2[name].partial_rows, IsEmpty()) << name;
+  }
+}
+
+// Each rank norms its own heads, whether tokens are split or not.
+TEST(DecoderPlacement, NormsOfHeadsAreAlwaysPartial) {
+  for (const bool sequence_parallel : {false, true}) {
+    PlacedModel placed(QwenShape(), 1, 2, {.sequence_parallel = sequence_parallel});
+    for (const char* name :
+         {"blocks.0.attention.q_norm.weight", "blocks.1.attention.k_norm.weight"}) {
+      const Parameter& weight = placed[name];
+      EXPECT_EQ(weight.LocalShape(), Shape({4}));
+      ASSERT_EQ(weight.partial_rows.size(), 1U) << name;
+      EXPECT_EQ(weight.partial_rows[0].end, 4);
+      EXPECT_EQ(weight.partial_rows[0].ranks, &placed.ranks);
+    }
   }
 }
 
@@ -151,6 +219,15 @@ TEST(DecoderPlacement, NormsArePartialWhereTokensAreSplit) {
                                    "final_norm.weight"));
 }
 
+TEST(DecoderPlacement, LearnedPositionsAndNormBiasesArePartialWhereTokensAreSplit) {
+  PlacedModel placed(Gpt2Shape(), 0, 2, {});
+  const Parameter& positions = placed["positions.weight"];
+  EXPECT_EQ(positions.LocalShape(), Shape({16, 24}));
+  ASSERT_EQ(positions.partial_rows.size(), 1U);
+  EXPECT_EQ(positions.partial_rows[0].end, 16);
+  EXPECT_EQ(placed["final_norm.bias"].partial_rows.size(), 1U);
+}
+
 TEST(DecoderPlacement, ReplicatedHeadsWithoutTheirGroupAreRefused) {
   const auto device = OpenDevice({.kind = DeviceKind::kSim, .memory_bytes = 1 << 26});
   SimCommunicator ranks("tp", 0, 4, *device);
@@ -161,6 +238,7 @@ TEST(DecoderPlacement, ReplicatedHeadsWithoutTheirGroupAreRefused) {
 
 TEST(DecoderPlacement, AnUnknownNameIsRefused) {
   EXPECT_THROW(DecoderPlacement("blocks.0.router.weight", SmallShape(), 2), Error);
+  EXPECT_THROW(DecoderPlacement("blocks.0.mlp.down.scale", SmallShape(), 2), Error);
 }
 
 TEST(TensorParallelProblems, EachSizeThatDoesNotDivideIsNamedWithATpThatWould) {

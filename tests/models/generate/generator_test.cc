@@ -32,22 +32,42 @@ constexpr DecoderShape kShape = {.vocab_size = 53,
                                  .initial_std = 0.3,  // logits far apart
                                  .dropout = 0.5};     // off in inference
 
+DecoderShape Gpt2Shape() {
+  DecoderShape shape = kShape;
+  shape.num_kv_heads = shape.num_heads;
+  shape.tied_embeddings = true;
+  shape.norm = NormKind::kLayer;
+  shape.feed_forward = FeedForward::kGelu;
+  shape.positions = Positions::kLearned;
+  shape.qkv_bias = shape.other_biases = true;
+  return shape;
+}
+
+// With norms of heads, biases, and a window shorter than the text.
+DecoderShape QwenShape() {
+  DecoderShape shape = kShape;
+  shape.qk_norm = shape.qkv_bias = true;
+  shape.window = 4;
+  return shape;
+}
+
 class GeneratorTest : public testing::Test {
  protected:
-  GeneratorTest()
-      : device_(OpenDevice({.memory_bytes = int64_t{16} << 20, .pool = MakeThreadPool(2)})),
+  explicit GeneratorTest(const DecoderShape& shape = kShape)
+      : shape_(shape),
+        device_(OpenDevice({.memory_bytes = int64_t{16} << 20, .pool = MakeThreadPool(2)})),
         stream_(device_->NewStream(StreamKind::kCompute, "compute")),
         precision_(Precision::All(DType::kF64)),
-        model_(kShape, precision_, *stream_),
+        model_(shape_, precision_, *stream_),
         store_(model_.stage().Parameters(), precision_, *stream_),
         saves_((store_.Initialize(7, *stream_), model_.stage().NewSaves())) {}
 
   KvCache NewCache() {
-    return KvCache({.num_blocks = kShape.num_layers,
+    return KvCache({.num_blocks = shape_.num_layers,
                     .batch = 1,
-                    .capacity = kShape.max_positions,
-                    .num_kv_heads = kShape.num_kv_heads,
-                    .head_dim = kShape.head_dim,
+                    .capacity = shape_.max_positions,
+                    .num_kv_heads = shape_.num_kv_heads,
+                    .head_dim = shape_.head_dim,
                     .dtype = DType::kF64},
                    *stream_);
   }
@@ -110,6 +130,7 @@ class GeneratorTest : public testing::Test {
     return Kind::kInternal;
   }
 
+  DecoderShape shape_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
   Precision precision_;
@@ -120,7 +141,12 @@ class GeneratorTest : public testing::Test {
 
 const std::vector<int32_t> kPrompt = {3, 14, 15, 9, 26, 5, 35, 8, 52, 0, 1};
 
-TEST_F(GeneratorTest, TokenByTokenEqualsAllAtOnce) {
+class KvCacheTest : public GeneratorTest, public testing::WithParamInterface<DecoderShape> {
+ protected:
+  KvCacheTest() : GeneratorTest(GetParam()) {}
+};
+
+TEST_P(KvCacheTest, TokenByTokenEqualsAllAtOnce) {
   KvCache whole = NewCache();
   const std::vector<double> expected = Feed(kPrompt, whole);
   for (const size_t step : {size_t{1}, size_t{2}, size_t{7}}) {
@@ -136,6 +162,13 @@ TEST_F(GeneratorTest, TokenByTokenEqualsAllAtOnce) {
       EXPECT_NEAR(logits[i], expected[i], 1e-10 * std::max(1.0, std::abs(expected[i]))) << step;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(, KvCacheTest, testing::Values(kShape, Gpt2Shape(), QwenShape()),
+                         [](const auto& shape) {
+                           return shape.param.qk_norm        ? "qwen"
+                                  : shape.param.other_biases ? "gpt2"
+                                                             : "llama";
+                         });
 
 TEST_F(GeneratorTest, GreedyContinuationDoesNotDependOnWhereThePromptEnds) {
   const std::vector<int32_t> prompt = {3, 14, 15};

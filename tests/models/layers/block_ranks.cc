@@ -80,16 +80,10 @@ class BlockRank {
         world_(bootstrap.Connect(*device_, {.workspace_bytes = 1 << 14})),
         kv_replicas_(MakeKvReplicas(layout.tp)),
         parallel_(*world_, kv_replicas_.get(), layout.options),
-        rope_(10000, shape_.max_positions, shape_.head_dim, DType::kF64, *stream_),
-        block_(3,
-               {.attention = {.model_width = shape_.hidden_size,
-                              .num_heads = shape_.num_heads,
-                              .num_kv_heads = shape_.num_kv_heads,
-                              .head_dim = shape_.head_dim},
-                .hidden_width = shape_.intermediate_size,
-                .norm_epsilon = 1e-5,
-                .dropout = block_case.dropout},
-               rope_, parallel_),
+        rope_({.theta = 10000, .head_dim = shape_.head_dim}, shape_.max_positions, DType::kF64,
+              *stream_),
+        block_(3, BlockSpec(shape_), shape_.positions == Positions::kRope ? &rope_ : nullptr,
+               parallel_),
         saved_(block_.NewSaved()) {
     block_.VisitParameters([&](Parameter& parameter) { Prepare(parameter); });
     UploadInputs();
@@ -121,7 +115,9 @@ class BlockRank {
     const Tensor dx_TM = cadmus::BackwardInput(block_, context, *saved_, std::move(dy_TM));
     BackwardWeight(block_, context, *saved_);
     outcome.dx = Rows(dx_TM.view());
-    EXPECT_EQ(gradients.num_begun(), 6U);
+    size_t num_parameters = 0;
+    block_.VisitParameters([&](Parameter&) { ++num_parameters; });
+    EXPECT_EQ(gradients.num_begun(), num_parameters);
     block_.VisitParameters([&](Parameter& parameter) {
       for (const PartialRows& rows_of : parameter.partial_rows) {
         rows_of.ranks->AllReduce(
@@ -283,14 +279,28 @@ BlockOutcome RunOnRanks(const BlockCase& block_case, const BlockLayout& layout,
 }  // namespace
 
 DecoderShape BlockCase::Shape() const {
-  return {.vocab_size = 1,
-          .hidden_size = 16,
-          .intermediate_size = 24,
-          .num_layers = 4,
-          .num_heads = num_heads,
-          .num_kv_heads = num_kv_heads,
-          .head_dim = 4,
-          .max_positions = num_positions};
+  DecoderShape shape = {.vocab_size = 1,
+                        .hidden_size = 16,
+                        .intermediate_size = 24,
+                        .num_layers = 4,
+                        .num_heads = num_heads,
+                        .num_kv_heads = num_kv_heads,
+                        .head_dim = 4,
+                        .max_positions = num_positions,
+                        .norm_epsilon = 1e-5,
+                        .initial_std = 0.02,
+                        .dropout = dropout};
+  if (family == BlockFamily::kQwen) {
+    shape.qk_norm = shape.qkv_bias = true;
+    shape.window = 4;
+  }
+  if (family == BlockFamily::kGpt2) {
+    shape.norm = NormKind::kLayer;
+    shape.feed_forward = FeedForward::kGelu;
+    shape.positions = Positions::kLearned;
+    shape.qkv_bias = shape.other_biases = true;
+  }
+  return shape;
 }
 
 BlockOutcome RunBlock(const BlockCase& block_case, const BlockLayout& layout) {

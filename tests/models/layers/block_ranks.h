@@ -20,7 +20,10 @@ struct BlockLayout {
   TensorParallelOptions options;
 };
 
+enum class BlockFamily { kLlama, kQwen, kGpt2 };  // between them, all that a block may have
+
 struct BlockCase {
+  BlockFamily family = BlockFamily::kLlama;
   int64_t num_heads = 6, num_kv_heads = 3;
   int64_t num_rows = 2, num_positions = 12;  // of the micro-batch
   double dropout = 0;

@@ -31,9 +31,9 @@ std::vector<double> Normals(int64_t count, int seed) {
 class Layers {
  public:
   Layers(TensorRank& rank, DType dtype) : rank_(rank), dtype_(dtype) {
-    weight_.shape = {kOutputs, kInputs};
-    memory_ = Upload(Normals(kOutputs * kInputs, 50 + rank.parallel().index()), weight_.shape);
-    weight_.weight = memory_.view();
+    Parameter& weight = parameters_.weight_NK;
+    memory_ = Upload(Normals(kOutputs * kInputs, 50 + rank.parallel().index()), weight.shape);
+    weight.weight = memory_.view();
   }
 
   Tensor Upload(const std::vector<double>& values, const Shape& shape) {
@@ -50,7 +50,7 @@ class Layers {
   // LeaveParallel(x Wᵀ), and EnterParallel(x) Wᵀ.
   std::vector<double> Leave() {
     const TensorParallel& parallel = rank_.parallel();
-    RowLinear row(weight_, parallel);
+    RowLinear row(parameters_, parallel);
     const Tensor x = Upload(Normals(kTokens * kInputs, 10 + parallel.index()), {kTokens, kInputs});
     Tensor y = row.Forward(x.view(), rank_.stream());
     if (!parallel.overlaps()) y = LeaveParallel(parallel, std::move(y), rank_.stream());
@@ -58,7 +58,7 @@ class Layers {
   }
   std::vector<double> Enter() {
     const TensorParallel& parallel = rank_.parallel();
-    ColumnLinear column(weight_, parallel);
+    ColumnLinear column(parameters_, parallel);
     const int64_t num_rows = parallel.OuterTokens(kTokens).size();
     Tensor x = Upload(Normals(num_rows * kInputs, 20 + parallel.index()), {num_rows, kInputs});
     if (!parallel.overlaps()) x = EnterParallel(parallel, std::move(x), rank_.stream());
@@ -71,7 +71,7 @@ class Layers {
   TensorRank& rank_;
   DType dtype_;
   Tensor memory_;
-  Parameter weight_;
+  LinearParameters parameters_{"linear", {.num_inputs = kInputs, .num_outputs = kOutputs}};
 };
 
 // 2 K ε Σ |x w| for each product, of which Σ |x w| of standard normals is about 2 K / π; twice that

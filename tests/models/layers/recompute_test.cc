@@ -42,7 +42,35 @@ std::vector<Form> AllForms() {
 constexpr int64_t kBlocks = 3;
 constexpr int64_t kWidth = 8, kHeads = 4, kKvHeads = 2, kHeadDim = 6, kHidden = 20;
 
+constexpr DecoderShape kLlama = {.vocab_size = 2,
+                                 .hidden_size = kWidth,
+                                 .intermediate_size = kHidden,
+                                 .num_layers = kBlocks,
+                                 .num_heads = kHeads,
+                                 .num_kv_heads = kKvHeads,
+                                 .head_dim = kHeadDim,
+                                 .rope_theta = 10000,
+                                 .norm_epsilon = 1e-5,
+                                 .initial_std = 0.02};
+
+// Between them, all that a family may have.
+std::vector<DecoderShape> AllFamilies() {
+  DecoderShape qwen = kLlama, gpt2 = kLlama;
+  qwen.qk_norm = qwen.qkv_bias = true;
+  qwen.window = 3;
+  gpt2.norm = NormKind::kLayer;
+  gpt2.feed_forward = FeedForward::kGelu;
+  gpt2.positions = Positions::kLearned;
+  gpt2.qkv_bias = gpt2.other_biases = true;
+  return {kLlama, qwen, gpt2};
+}
+
+std::string ToString(const DecoderShape& shape) {
+  return shape.qk_norm ? "qwen" : shape.other_biases ? "gpt2" : "llama";
+}
+
 struct RigOptions {
+  DecoderShape shape = kLlama;
   Form form;
   StageRunOptions stage;
   DeviceOptions device;
@@ -58,7 +86,8 @@ class Rig {
       : device_(OpenDevice(options.device)),
         compute_(device_->NewStream(StreamKind::kCompute, "compute")),
         copies_(device_->NewStream(StreamKind::kCommunication, "offload")),
-        rope_(10000, options.stage.length, kHeadDim, options.stage.dtype, *compute_),
+        rope_({.theta = 10000, .head_dim = kHeadDim}, options.stage.length, options.stage.dtype,
+              *compute_),
         offload_(*copies_) {
     if (options.ranks != nullptr) {
       ranks_ = options.ranks->Connect(*device_, {.workspace_bytes = 1 << 14});
@@ -75,25 +104,15 @@ class Rig {
 
  private:
   std::vector<std::unique_ptr<Module>> Blocks(const RigOptions& options) {
-    TransformerBlockSpec spec;
-    spec.attention = {
-        .model_width = kWidth, .num_heads = kHeads, .num_kv_heads = kKvHeads, .head_dim = kHeadDim};
-    spec.hidden_width = kHidden;
+    TransformerBlockSpec spec = BlockSpec(options.shape);
     spec.dropout = options.dropout;
     spec.selective_recompute = options.form.recomputes == Recomputes::kSelected;
-    const DecoderShape shape = {.vocab_size = 2,
-                                .hidden_size = kWidth,
-                                .intermediate_size = kHidden,
-                                .num_layers = kBlocks,
-                                .num_heads = kHeads,
-                                .num_kv_heads = kKvHeads,
-                                .head_dim = kHeadDim};
+    const RopeTables* rope = options.shape.positions == Positions::kRope ? &rope_ : nullptr;
     std::vector<std::unique_ptr<Module>> modules;
     for (int64_t i = 0; i < kBlocks; ++i) {
-      std::unique_ptr<Module> block =
-          std::make_unique<TransformerBlock>(i, spec, rope_, *parallel_);
+      std::unique_ptr<Module> block = std::make_unique<TransformerBlock>(i, spec, rope, *parallel_);
       block->VisitParameters([&](Parameter& parameter) {
-        if (parallel_->size() > 1) PlaceParameter(parameter, shape, *parallel_);
+        if (parallel_->size() > 1) PlaceParameter(parameter, options.shape, *parallel_);
       });
       if (options.form.recomputes == Recomputes::kBlocks) block = MakeRecomputed(std::move(block));
       if (options.form.offloads) block = MakeOffloaded(std::move(block), offload_);
@@ -122,14 +141,18 @@ struct Kept {
   int64_t input = 0, weight = 0;
   int64_t total() const { return input + weight; }
 };
-Kept KeptPerToken(Recomputes recomputes) {
+Kept KeptPerToken(Recomputes recomputes, const DecoderShape& shape = kLlama) {
   constexpr int64_t kQkv = (kHeads + 2 * kKvHeads) * kHeadDim;
+  const int64_t statistics = shape.norm == NormKind::kLayer ? 2 : 1;
+  const int64_t normed_heads = shape.qk_norm ? (kHeads + kKvHeads) * (kHeadDim + 1) : 0;
+  const int64_t inner = (shape.feed_forward == FeedForward::kSwiGlu ? 2 : 1) * kHidden;
   switch (recomputes) {
-    case Recomputes::kNothing:  // x, h, qkv, two rstd, lse; two norms, core, gate/up, hidden
-      return {.input = 2 * kWidth + kQkv + 2 + kHeads,
-              .weight = 2 * kWidth + kHeads * kHeadDim + 2 * kHidden + kHidden};
+    case Recomputes::kNothing:  // x, h, qkv, statistics of two norms, normed heads and their rstd,
+                                // lse; two norms, core, gate/up, hidden
+      return {.input = 2 * kWidth + kQkv + 2 * statistics + normed_heads + kHeads,
+              .weight = 2 * kWidth + kHeads * kHeadDim + inner + kHidden};
     case Recomputes::kSelected:  // x, h, qkv; gate/up
-      return {.input = 2 * kWidth + kQkv, .weight = 2 * kHidden};
+      return {.input = 2 * kWidth + kQkv, .weight = inner};
     case Recomputes::kBlocks:  // x
       return {.input = kWidth, .weight = 0};
   }
@@ -172,12 +195,27 @@ TEST_P(RecomputeForms, ChangeNoBitWhereEveryStreamIsAWorker) {
   }
 }
 
+TEST_P(RecomputeForms, ChangeNoBitOfAnyFamily) {
+  for (const DecoderShape& shape : AllFamilies()) {
+    Rig plain({.shape = shape, .stage = Options(), .device = Cpu()});
+    plain.run().Step();
+    for (const Form& form : AllForms()) {
+      Rig rig({.shape = shape, .form = form, .stage = Options(), .device = Cpu()});
+      rig.run().Step();
+      EXPECT_EQ(rig.run().results(), plain.run().results())
+          << ToString(shape) << ", " << ToString(form);
+    }
+  }
+}
+
 TEST_P(RecomputeForms, HaveNoHazard) {
-  for (const Form& form : AllForms()) {
-    Rig rig({.form = form, .stage = Options(), .device = Sim()});
-    for (int step = 0; step < 3; ++step) rig.run().Step();
-    for (const sim::Hazard& hazard : sim::FindHazards(*rig.device().trace())) {
-      ADD_FAILURE() << ToString(form) << ": " << hazard.ToString();
+  for (const DecoderShape& shape : AllFamilies()) {
+    for (const Form& form : AllForms()) {
+      Rig rig({.shape = shape, .form = form, .stage = Options(), .device = Sim()});
+      for (int step = 0; step < 3; ++step) rig.run().Step();
+      for (const sim::Hazard& hazard : sim::FindHazards(*rig.device().trace())) {
+        ADD_FAILURE() << ToString(shape) << ", " << ToString(form) << ": " << hazard.ToString();
+      }
     }
   }
 }
@@ -248,14 +286,17 @@ constexpr int64_t kTokenBytes = 4 * 16 * 8;
 constexpr int64_t kPasses = StageRun::kMicroBatches * kBlocks;
 
 TEST(RecomputeMemory, WhatWaitsForBackwardIsTheFormula) {
-  for (const auto recomputes : {Recomputes::kNothing, Recomputes::kSelected, Recomputes::kBlocks}) {
-    const Kept kept = KeptPerToken(recomputes);
-    Rig rig({.form = {recomputes}, .stage = kSizes, .device = Sim()});
-    const MemoryStats stats = rig.run().ForwardOnly();
-    EXPECT_EQ(Live(stats, MemoryCategory::kActivationsInput), kPasses * kTokenBytes * kept.input)
-        << ToString({recomputes});
-    EXPECT_EQ(Live(stats, MemoryCategory::kActivationsWeight), kPasses * kTokenBytes * kept.weight)
-        << ToString({recomputes});
+  for (const DecoderShape& shape : AllFamilies()) {
+    for (const auto recomputes :
+         {Recomputes::kNothing, Recomputes::kSelected, Recomputes::kBlocks}) {
+      SCOPED_TRACE(StrCat(ToString(shape), ", ", ToString(Form{recomputes})));
+      const Kept kept = KeptPerToken(recomputes, shape);
+      Rig rig({.shape = shape, .form = {recomputes}, .stage = kSizes, .device = Sim()});
+      const MemoryStats stats = rig.run().ForwardOnly();
+      EXPECT_EQ(Live(stats, MemoryCategory::kActivationsInput), kPasses * kTokenBytes * kept.input);
+      EXPECT_EQ(Live(stats, MemoryCategory::kActivationsWeight),
+                kPasses * kTokenBytes * kept.weight);
+    }
   }
 }
 

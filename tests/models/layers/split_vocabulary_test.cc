@@ -34,6 +34,8 @@ struct Case {
   }
 };
 
+constexpr NormSpec kNorm = {.width = kWidth};
+
 // The first contribution to a gradient is written, later ones are added.
 class Gradients final : public GradientSink {
  public:
@@ -66,11 +68,15 @@ class Rank {
                                           *world_, nullptr,
                                           TensorParallelOptions{.sequence_parallel =
                                                                     test_case.sequence_parallel})),
-        embedding_(test_case.vocab_size, kWidth, 1.0, test_case.dropout, *parallel_) {
+        embedding_({.vocab_size = test_case.vocab_size,
+                    .model_width = kWidth,
+                    .initial_std = 1.0,
+                    .dropout = test_case.dropout},
+                   *parallel_) {
     const int64_t vocab_size = test_case.vocab_size;
     head_ = test_case.tied
-                ? std::make_unique<LanguageModelHead>(embedding_.table(), 1e-5, *parallel_)
-                : std::make_unique<LanguageModelHead>(vocab_size, kWidth, 1e-5, 1.0, *parallel_);
+                ? std::make_unique<LanguageModelHead>(embedding_.table(), kNorm, *parallel_)
+                : std::make_unique<LanguageModelHead>(vocab_size, kNorm, 1.0, *parallel_);
     std::vector<int32_t> tokens, labels, positions(kTokens);
     std::vector<int64_t> samples;
     for (const double u : RandomValues<double>(kTokens, "tokens")) {

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <functional>
 #include <memory>
 
@@ -72,6 +73,60 @@ TEST(DecoderShape, EachMistakeIsNamed) {
   EXPECT_THAT(refusal([](C& c) { c.set_dropout(1); }), HasSubstr("dropout is 1"));
   EXPECT_THAT(refusal([](C& c) { c.set_rope_theta(0); }), HasSubstr("rope_theta"));
   EXPECT_THAT(refusal([](C& c) { c.set_rms_norm_eps(-1); }), HasSubstr("rms_norm_eps"));
+  EXPECT_THAT(refusal([](C& c) { c.set_initializer_range(std::nan("")); }),
+              HasSubstr("initializer_range"));
+  EXPECT_THAT(refusal([](C& c) { c.set_sliding_window(0); }),
+              HasSubstr("sliding_window is 0; it must be positive; leave it out"));
+}
+
+TEST(DecoderShape, EachMistakeOfTheRopeScalingIsNamed) {
+  using Scaling = LlamaConfig::RopeScaling;
+  const auto refusal = [](const std::function<void(Scaling&)>& spoil) {
+    LlamaConfig config = SmallConfig();
+    Scaling& scaling = *config.mutable_rope_scaling();
+    scaling.set_factor(8);
+    scaling.set_low_freq_factor(1);
+    scaling.set_high_freq_factor(4);
+    scaling.set_original_max_position_embeddings(8);
+    spoil(scaling);
+    return Refusal(config);
+  };
+  EXPECT_EQ(refusal([](Scaling&) {}), "accepted");
+  EXPECT_THAT(refusal([](Scaling& s) { s.clear_factor(); }),
+              HasSubstr("model.llama.rope_scaling.factor is missing"));
+  EXPECT_THAT(refusal([](Scaling& s) { s.set_factor(0.5); }),
+              HasSubstr("rope_scaling.factor is 0.5; it must be at least 1"));
+  EXPECT_THAT(refusal([](Scaling& s) { s.clear_low_freq_factor(); }),
+              HasSubstr("rope_scaling.low_freq_factor is missing"));
+  EXPECT_THAT(refusal([](Scaling& s) { s.set_low_freq_factor(0); }),
+              HasSubstr("rope_scaling.low_freq_factor is 0"));
+  EXPECT_THAT(refusal([](Scaling& s) { s.set_high_freq_factor(1); }),
+              HasSubstr("rope_scaling.high_freq_factor is 1; it must exceed low_freq_factor = 1"));
+  EXPECT_THAT(refusal([](Scaling& s) { s.clear_original_max_position_embeddings(); }),
+              HasSubstr("rope_scaling.original_max_position_embeddings is missing"));
+}
+
+TEST(DecoderShape, OptionsOfLaterFamiliesArrive) {
+  LlamaConfig config = SmallConfig();
+  EXPECT_FALSE(MakeShape(config).rope_scaling.has_value());
+  EXPECT_EQ(MakeShape(config).window, 0);
+  config.set_sliding_window(5);
+  config.set_qkv_bias(true);
+  config.set_qk_norm(true);
+  LlamaConfig::RopeScaling& scaling = *config.mutable_rope_scaling();
+  scaling.set_factor(8);
+  scaling.set_low_freq_factor(2);
+  scaling.set_high_freq_factor(4);
+  scaling.set_original_max_position_embeddings(8);
+  const DecoderShape shape = MakeShape(config);
+  EXPECT_EQ(shape.window, 5);
+  EXPECT_TRUE(shape.qkv_bias);
+  EXPECT_TRUE(shape.qk_norm);
+  EXPECT_FALSE(shape.other_biases);
+  EXPECT_EQ(shape.rope_scaling->factor, 8);
+  EXPECT_EQ(shape.rope_scaling->low_freq_factor, 2);
+  EXPECT_EQ(shape.rope_scaling->high_freq_factor, 4);
+  EXPECT_EQ(shape.rope_scaling->original_max_position_embeddings, 8);
 }
 
 TEST(DecoderModel, NumParametersIsTheSumOverTheParameters) {
@@ -80,6 +135,8 @@ TEST(DecoderModel, NumParametersIsTheSumOverTheParameters) {
   for (const bool tied : {false, true}) {
     for (const int64_t head_dim : {4, 6}) {
       LlamaConfig config = SmallConfig();
+      config.set_qkv_bias(tied);
+      config.set_qk_norm(head_dim == 6);
       config.set_tie_word_embeddings(tied);
       config.set_head_dim(head_dim);
       const DecoderShape shape = MakeShape(config);
@@ -106,6 +163,13 @@ TEST(DecoderModel, TrainingFlopsIsTheCountByHand) {
   LlamaConfig tied = SmallConfig();
   tied.set_tie_word_embeddings(true);
   EXPECT_EQ(TrainingFlops(MakeShape(tied), 16), TrainingFlops(shape, 16));
+  // Of the 128 pairs a window of 4 hides those more than 4 apart: half of 12·12.
+  LlamaConfig narrow = SmallConfig();
+  narrow.set_sliding_window(4);
+  EXPECT_DOUBLE_EQ(TrainingFlops(MakeShape(narrow), 16),
+                   6 * weights * 16 + attention * (128 - 72) / 128);
+  narrow.set_sliding_window(16);
+  EXPECT_EQ(TrainingFlops(MakeShape(narrow), 16), TrainingFlops(shape, 16));
 }
 
 }  // namespace

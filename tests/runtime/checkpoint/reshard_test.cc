@@ -104,6 +104,26 @@ TEST(LoadCheckpoint, FewerTensorsThanAreStoredMayBeAskedFor) {
   EXPECT_EQ(NumWrongAfterLoad(folder / CheckpointName(100), {}), 0);
 }
 
+TEST(LoadCheckpoint, WhatIsStoredAsF32IsRoundedToBf16) {
+  const TemporaryFolder folder;
+  const std::vector<TestTensor> tensors = {
+      {.name = "tall", .dtype = DType::kF32, .shape = {350'003, 13}}};
+  SaveSharded({.folder = folder.path(), .num_ranks = 2, .tensors = tensors});
+  const auto device = OpenTestDevice();
+  const auto stream = device->NewStream(StreamKind::kCompute, "compute");
+  const ShardedState expected(tensors, RowCut(), 0, 1, *stream);
+  const Tensor narrow(DType::kBF16, {350'003, 13}, MemoryCategory::kWeights, *stream);
+  const std::vector<StateEntry> entries = {
+      {.name = "tall", .global_shape = {350'003, 13}, .offset = {0, 0}, .local = narrow.view()}};
+  LoadCheckpoint(folder / CheckpointName(100), entries, *stream);
+  const auto* const wide = expected.entries().at(0).local.data<float>();
+  const auto* const loaded = narrow.view().data<BFloat16>();
+  int64_t num_wrong = 0;
+  for (int64_t i = 0; i < narrow.view().num_elements(); ++i)
+    num_wrong += loaded[i].bits() == BFloat16(wide[i]).bits() ? 0 : 1;
+  EXPECT_EQ(num_wrong, 0);
+}
+
 TEST(LoadCheckpoint, WhatDoesNotFitIsNamedBeforeAnythingIsWritten) {
   const TemporaryFolder folder;
   SaveSharded({.folder = folder.path(), .tensors = SmallTensors()});

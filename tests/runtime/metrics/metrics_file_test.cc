@@ -8,6 +8,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "kernels/base/error.h"
 #include "tests/runtime/formats/file_contents.h"
@@ -117,6 +118,22 @@ TEST_F(MetricsFileTest, AFileThatIsWholeStaysTheSameFile) {
   const auto before = std::filesystem::last_write_time(path_);
   MetricsFile file(path_, 3);
   EXPECT_EQ(std::filesystem::last_write_time(path_), before);
+}
+
+TEST_F(MetricsFileTest, TheEvaluationOfTheLastStepIsFoundAgain) {
+  const EvaluationMetrics evaluation =
+      Summarize(std::vector<DocumentLoss>{{.loss = 3, .tokens = 2}});
+  {
+    MetricsFile file(path_, 0);
+    file.Append(MetricsOf(1));
+    file.Append(1, evaluation, 0.5);
+    file.Append(MetricsOf(2));
+  }
+  EXPECT_EQ(Text(), LinesOf(1, 1) + EvaluationLine(1, evaluation, 0.5) + "\n" + LinesOf(2, 2));
+  EXPECT_FALSE(MetricsFile(path_, 2).has_evaluation());
+  EXPECT_TRUE(MetricsFile(path_, 1).has_evaluation());
+  EXPECT_EQ(Text(), LinesOf(1, 1) + EvaluationLine(1, evaluation, 0.5) + "\n");
+  EXPECT_FALSE(MetricsFile(path_, 0).has_evaluation());
 }
 
 TEST_F(MetricsFileTest, AFolderThatIsMissingIsNamed) {

@@ -10,15 +10,10 @@
 #include <gtest/gtest.h>
 #include "kernels/device/tensor.h"
 #include "kernels/open_device.h"
+#include "tests/runtime/nn/normal_parameter.h"
 
 namespace cadmus {
 namespace {
-
-Parameter Normal(const std::string& name, const Shape& shape, double deviation) {
-  return {.name = name,
-          .shape = shape,
-          .initial = {.kind = InitialValue::Kind::kNormal, .value = deviation}};
-}
 
 std::vector<double> InitialValues(const Parameter& parameter, uint64_t seed, int64_t begin,
                                   int64_t count) {
@@ -28,7 +23,7 @@ std::vector<double> InitialValues(const Parameter& parameter, uint64_t seed, int
 }
 
 TEST(FillInitialValues, AnyPieceEqualsThatPieceOfTheWhole) {
-  const Parameter parameter = Normal("blocks.0.mlp.down.weight", {17, 13}, 0.02);
+  const Parameter parameter = NormalParameter("blocks.0.mlp.down.weight", {17, 13}, 0.02);
   const std::vector<double> whole = InitialValues(parameter, 5, 0, 221);
   for (const int64_t begin : {0, 1, 2, 3, 4, 5, 100, 220}) {
     for (const int64_t count : {0, 1, 2, 3, 7, 121}) {
@@ -41,17 +36,17 @@ TEST(FillInitialValues, AnyPieceEqualsThatPieceOfTheWhole) {
 }
 
 TEST(FillInitialValues, NameAndSeedDecideAndTheShapeDoesNot) {
-  const std::vector<double> values = InitialValues(Normal("a", {8}, 1), 5, 0, 8);
-  EXPECT_NE(InitialValues(Normal("b", {8}, 1), 5, 0, 8), values);
-  EXPECT_NE(InitialValues(Normal("a", {8}, 1), 6, 0, 8), values);
-  EXPECT_EQ(InitialValues(Normal("a", {2, 4}, 1), 5, 0, 8), values);
+  const std::vector<double> values = InitialValues(NormalParameter("a", {8}, 1), 5, 0, 8);
+  EXPECT_NE(InitialValues(NormalParameter("b", {8}, 1), 5, 0, 8), values);
+  EXPECT_NE(InitialValues(NormalParameter("a", {8}, 1), 6, 0, 8), values);
+  EXPECT_EQ(InitialValues(NormalParameter("a", {2, 4}, 1), 5, 0, 8), values);
 }
 
 TEST(FillInitialValues, MomentsAreThoseOfTheNormalDistribution) {
   constexpr int64_t kCount = 200000;
   constexpr double kDeviation = 0.02;
   const std::vector<double> values =
-      InitialValues(Normal("table", {kCount}, kDeviation), 1, 0, kCount);
+      InitialValues(NormalParameter("table", {kCount}, kDeviation), 1, 0, kCount);
   double moments[5] = {};
   for (double value : values) {
     double power = 1;
@@ -68,7 +63,7 @@ TEST(FillInitialValues, MomentsAreThoseOfTheNormalDistribution) {
 }
 
 TEST(WriteInitialValues, ArePlacedByGlobalElementAndPaddingIsZero) {
-  Parameter parameter = Normal("w", {6, 5}, 0.5);
+  Parameter parameter = NormalParameter("w", {6, 5}, 0.5);
   parameter.local_shape = {4, 5};
   parameter.slices = {{.global_offset = {0, 0}, .local_offset = {2, 0}, .extent = {1, 5}},
                       {.global_offset = {3, 0}, .local_offset = {0, 0}, .extent = {2, 5}}};

@@ -10,15 +10,10 @@
 #include "kernels/base/error.h"
 #include "kernels/open_device.h"
 #include "runtime/nn/initial_values.h"
+#include "tests/runtime/nn/normal_parameter.h"
 
 namespace cadmus {
 namespace {
-
-Parameter Normal(const std::string& name, const Shape& shape, double deviation) {
-  return {.name = name,
-          .shape = shape,
-          .initial = {.kind = InitialValue::Kind::kNormal, .value = deviation}};
-}
 
 class ParameterStoreTest : public testing::Test {
  protected:
@@ -31,7 +26,7 @@ class ParameterStoreTest : public testing::Test {
 };
 
 TEST_F(ParameterStoreTest, WritesTheFirstValuesInTheDtypeOfTheParameters) {
-  Parameter normal = Normal("w", {3, 5}, 0.5);
+  Parameter normal = NormalParameter("w", {3, 5}, 0.5);
   Parameter constant = {.name = "norm", .shape = {7}, .initial = {.value = 1}};
   ParameterStore store({&normal, &constant}, Precision::All(DType::kF32), *stream_);
   store.Initialize(9, *stream_);
@@ -48,7 +43,7 @@ TEST_F(ParameterStoreTest, WritesTheFirstValuesInTheDtypeOfTheParameters) {
 }
 
 TEST_F(ParameterStoreTest, StateEntriesAreTheWholeParametersByName) {
-  Parameter a = Normal("a", {3, 5}, 1), b = Normal("b", {2}, 1);
+  Parameter a = NormalParameter("a", {3, 5}, 1), b = NormalParameter("b", {2}, 1);
   const ParameterStore store({&a, &b}, Precision::All(DType::kF64), *stream_);
   const std::vector<StateEntry> entries = store.StateEntries();
   ASSERT_EQ(entries.size(), 2u);
@@ -60,7 +55,7 @@ TEST_F(ParameterStoreTest, StateEntriesAreTheWholeParametersByName) {
 }
 
 TEST_F(ParameterStoreTest, TwoParametersOfOneNameAreRefused) {
-  Parameter a = Normal("same", {3}, 1), b = Normal("same", {2}, 1);
+  Parameter a = NormalParameter("same", {3}, 1), b = NormalParameter("same", {2}, 1);
   EXPECT_THROW(ParameterStore({&a, &b}, Precision::All(DType::kF64), *stream_), Error);
 }
 

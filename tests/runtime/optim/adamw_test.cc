@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 #include "kernels/base/error.h"
 #include "kernels/open_device.h"
+#include "kernels/ops/step_scalars.h"
+#include "runtime/nn/initial_values.h"
 
 namespace cadmus {
 namespace {
@@ -84,7 +86,39 @@ TEST_F(AdamWOptimizerTest, StateIsTwoMomentsPerShardThatStartAtZero) {
       4 * Allocator::kAlignment);
 }
 
-TEST_F(AdamWOptimizerTest, MasterWeightsOfAnotherDtypeAreRefused) {
+TEST_F(AdamWOptimizerTest, MastersThatItKeepsAreStateAndRoundToTheWeights) {
+  Parameter a = {.name = "a", .shape = {2, 3}, .initial = {InitialValue::Kind::kNormal, 1}};
+  const FlatRange range = {.offset = 3, .extent = 3};
+  const Tensor weight(DType::kBF16, {3}, MemoryCategory::kWeights, *stream_);
+  const Tensor grad(DType::kF32, {3}, MemoryCategory::kGradients, *stream_);
+  device_->FillZero(grad, *stream_);
+  AdamWOptimizer optimizer({{.parameter = &a, .range = range, .weight_N = weight, .grad_N = grad}},
+                           {.weight_decay = 0}, Precision::Bf16(), *stream_);
+  optimizer.Initialize(7, *stream_);
+  std::vector<double> initial(3);
+  FillInitialValues(a, 7, 3, 3, initial.data());
+
+  const std::vector<StateEntry> entries = optimizer.StateEntries();
+  ASSERT_EQ(entries.size(), 3u);
+  const StateEntry& master = entries[2];
+  EXPECT_EQ(master.name, "a");
+  EXPECT_EQ(master.offset, (Shape{1, 0}));
+  EXPECT_TRUE(master.is_writer);
+  StepScalars host_scalars = {.learning_rate = 0.5, .clip_factor = 1, .step = 1};
+  const Tensor scalars(DType::kU8, {kStepScalarsBytes}, MemoryCategory::kWorkspace, *stream_);
+  device_->CopyToDevice(scalars, ConstTensorView(&host_scalars, DType::kU8, {kStepScalarsBytes}),
+                        *stream_);
+  optimizer.Step(scalars, *stream_);
+  stream_->Synchronize(device_->wait_limit());
+  const auto* const masters = master.local.data<float>();
+  const auto* const weights = weight.view().data<BFloat16>();
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(masters[i], static_cast<float>(initial[i]));
+    EXPECT_EQ(weights[i].bits(), BFloat16(masters[i]).bits());
+  }
+}
+
+TEST_F(AdamWOptimizerTest, MastersOfAnotherDtypeThanTheMomentsAreRefused) {
   Precision precision = Precision::All(DType::kF32);
   precision.master = DType::kF64;
   EXPECT_THROW(AdamWOptimizer({}, {}, precision, *stream_), Error);

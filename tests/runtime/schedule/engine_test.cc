@@ -91,7 +91,7 @@ StepOutcome RunSchedule(const Schedule& schedule, bool tied) {
     engine.Run({.micro_batches = inputs.micro_batches(),
                 .scalars = inputs.scalars(),
                 .loss_sum = loss,
-                .optimizer = optimizer});
+                .optimizer = &optimizer});
   }
   outcome.loss = ReadTensor(loss, *compute);
   for (const ParameterShard& shard : data_parallel.shards())

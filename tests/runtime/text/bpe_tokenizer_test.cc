@@ -75,6 +75,16 @@ TEST(BpeTokenizer, AppendingFormKeepsWhatIsThere) {
   EXPECT_THAT(ids, ElementsAre(7, 256));
 }
 
+TEST(BpeTokenizer, CountsTheBytesOfTextAndNoneOfSpecialTokens) {
+  const BpeTokenizer tokenizer(SmallParts());
+  EXPECT_EQ(tokenizer.TextBytes(0xC3), 1);  // half a letter
+  EXPECT_EQ(tokenizer.TextBytes(257), 3);
+  EXPECT_EQ(tokenizer.TextBytes(259), 0);
+  EXPECT_EQ(tokenizer.TextBytes(260), 7);  // added, but text
+  EXPECT_EQ(tokenizer.TextBytesOfAll().size(), 261u);
+  EXPECT_THROW(tokenizer.TextBytes(261), Error);
+}
+
 TEST(BpeTokenizer, EmptyTextIsNoTokens) {
   const BpeTokenizer tokenizer(SmallParts());
   EXPECT_THAT(tokenizer.Encode(""), IsEmpty());

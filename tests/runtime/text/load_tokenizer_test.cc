@@ -115,6 +115,17 @@ TEST_P(SentencePieceModel, GivesTheIdsOfTheLibrary) {
             "the letters of the dragon");
 }
 
+TEST_P(SentencePieceModel, CountsTheBytesOfTextAndNoneOfSpecialTokens) {
+  const auto tokenizer = LoadTokenizer(kGolden / "sentencepiece" / GetParam());
+  const std::string text = "the letters of the dragon";
+  int32_t bytes = 0;
+  for (int32_t id : tokenizer->Encode(text)) bytes += tokenizer->TextBytes(id);
+  EXPECT_EQ(bytes, static_cast<int32_t>(text.size()) + 1);  // a blank stands before each word
+  EXPECT_EQ(tokenizer->TextBytes(1), 0);
+  EXPECT_EQ(tokenizer->TextBytes(2), 0);
+  EXPECT_THROW(tokenizer->TextBytes(tokenizer->vocab_size()), Error);
+}
+
 TEST_P(SentencePieceModel, RefusesWhatItCannotDo) {
   const auto tokenizer = LoadTokenizer(kGolden / "sentencepiece" / GetParam());
   EXPECT_THROW(tokenizer->Encode("a", {.parse_added_tokens = true}), Error);

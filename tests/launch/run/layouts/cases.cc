@@ -8,9 +8,9 @@
 #include "launch/config/layout_rules.h"
 #include "launch/config/layouts.h"
 #include "launch/config/run_config.pb.h"
+#include "models/families.h"
 #include "runtime/mesh/make_mesh.h"
 #include "runtime/schedule/configured_schedule.h"
-#include "tests/launch/run/layouts/small_run.h"
 
 namespace cadmus {
 namespace {
@@ -104,11 +104,12 @@ std::optional<LayoutCase> WithSmallestBatch(RunConfig config, CpuStreams streams
   return std::nullopt;
 }
 
-LayoutCase NamedLayout(const std::string& overrides) {
+LayoutCase NamedLayout(const std::string& overrides, Family family) {
   RunConfig config = SmallRun(1);
   SetSplit({}, config);
   SetKeyValueHeads(0, config);
   config.mutable_model()->mutable_llama()->set_tie_word_embeddings(false);
+  SetFamily(family, config);
   std::istringstream words(overrides);
   for (std::string word; words >> word;)
     ApplyOverride(word.find('.') < word.find('=') ? word : "parallel." + word, config);
@@ -120,11 +121,12 @@ LayoutCase NamedLayout(const std::string& overrides) {
 std::string LayoutCase::Name() const {
   RunConfig usual;
   usual.mutable_train()->set_steps(config->train().steps());
-  const LlamaConfig& llama = config->model().llama();
+  const DecoderShape shape = MakeShape(config->model());
+  const std::string family = shape.qk_norm ? "qwen" : shape.family;
   return StrCat(world_size,
                 world_size == 1 ? " rank: " : " ranks: ", DescribeLayout(*config, usual), "; ",
-                llama.num_hidden_layers(), " blocks, ", llama.num_attention_heads(), "/",
-                llama.num_key_value_heads(), " heads", llama.tie_word_embeddings() ? ", tied" : "",
+                family, ", ", shape.num_layers, " blocks, ", shape.num_heads, "/",
+                shape.num_kv_heads, " heads", shape.tied_embeddings ? ", tied" : "",
                 streams == CpuStreams::kThreaded ? ", threaded streams" : "");
 }
 
@@ -182,7 +184,7 @@ std::string BitsKey(const LayoutCase& layout) {
   // A tied table has one sum of gradients where one stage holds it, else one for each of its two.
   // (A file's chunks are unknown here: those of the lists have several ranks.)
   const int num_stages = sizes.pp * NumChunks(parallel).value_or(1);
-  const bool ties_stages = key.model().llama().tie_word_embeddings() && num_stages > 1;
+  const bool ties_stages = MakeShape(key.model()).tied_embeddings && num_stages > 1;
   return StrCat(
       key.SerializeAsString(), "|", ties_stages ? "ties stages " : "", sizes.dp_replicate, " ",
       sizes.dp_shard, " ", sums_ranks_first ? "ranks first " : "", sizes.tp,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/open_device.h"
+#include "tests/launch/run/layouts/small_run.h"
 
 namespace cadmus {
 
@@ -33,7 +34,7 @@ std::optional<LayoutCase> WithSmallestBatch(RunConfig config, CpuStreams streams
 // One layout of the usual model, with 12 heads and 8 blocks, given as overrides: "pp=2 zero=3
 // schedule=ZBV model.llama.tie_word_embeddings=true"; a field without a dot is one of `parallel`.
 // Ranks that are not named are none. Throws kConfig for a field that is none; the layout is valid.
-LayoutCase NamedLayout(const std::string& overrides);
+LayoutCase NamedLayout(const std::string& overrides, Family family = Family::kLlama);
 
 // Every split of 1 to 8 ranks over dp_replicate, dp_shard, tp and pp, with every zero stage and
 // schedule that is valid there; on one pipeline rank, where schedules differ little, with

@@ -9,7 +9,9 @@
 
 #include "launch/config/layout_rules.h"
 #include "launch/config/run_config.pb.h"
+#include "models/families.h"
 #include "runtime/data/global_batch.h"
+#include "tests/launch/run/layouts/family_cases.h"
 #include "tests/launch/run/layouts/layout_gate.h"
 #include "tests/launch/run/layouts/pairwise_cases.h"
 #include "tests/launch/run/layouts/schedule_file_cases.h"
@@ -21,6 +23,7 @@ namespace {
 std::vector<LayoutCase> AllCases() {
   std::vector<LayoutCase> all = CoreCases();
   std::ranges::move(PairwiseCases(), std::back_inserter(all));
+  std::ranges::move(FamilyCases(), std::back_inserter(all));
   const TemporaryFolder folder;
   std::ranges::move(ScheduleFileCases(folder.path()), std::back_inserter(all));
   return all;
@@ -54,13 +57,37 @@ TEST(LayoutCases, HaveFewerKeyValueHeadsThanRanksTiedHeadsAndUnevenStages) {
   int few_heads = 0, tied = 0, uneven = 0, padded = 0;
   for (const LayoutCase& layout : AllCases()) {
     const ParallelConfig& parallel = layout.config->parallel();
-    const LlamaConfig& llama = layout.config->model().llama();
-    few_heads += llama.num_key_value_heads() < parallel.tp();
-    tied += llama.tie_word_embeddings();
-    uneven += parallel.blocks_per_stage_size() > 0 || llama.num_hidden_layers() % parallel.pp();
-    padded += parallel.tp() > 1 && llama.vocab_size() % parallel.tp() != 0;
+    const DecoderShape shape = MakeShape(layout.config->model());
+    few_heads += shape.num_kv_heads < parallel.tp();
+    tied += shape.tied_embeddings;
+    uneven += parallel.blocks_per_stage_size() > 0 || shape.num_layers % parallel.pp();
+    padded += parallel.tp() > 1 && shape.vocab_size % parallel.tp() != 0;
   }
   for (int count : {few_heads, tied, uneven, padded}) EXPECT_GE(count, 30);
+}
+
+TEST(LayoutCases, OtherFamiliesMeetEveryZeroStageScheduleAndRecomputation) {
+  for (const bool gpt2 : {false, true}) {
+    std::set<int> zero, schedules, recompute;
+    int count = 0, tensor_parallel = 0, few_heads = 0;
+    for (const LayoutCase& layout : FamilyCases()) {
+      const ParallelConfig& parallel = layout.config->parallel();
+      const DecoderShape shape = MakeShape(layout.config->model());
+      if (shape.qk_norm == gpt2) continue;
+      ++count;
+      if (parallel.dp_shard() > 1) zero.insert(parallel.zero());
+      schedules.insert(parallel.schedule());
+      recompute.insert(layout.config->train().recompute());
+      tensor_parallel += parallel.tp() > 1;
+      few_heads += shape.num_kv_heads < parallel.tp();
+    }
+    EXPECT_GE(count, 12);
+    EXPECT_EQ(zero.size(), 3u);
+    EXPECT_EQ(schedules.size(), 6u);
+    EXPECT_EQ(recompute.size(), 3u);
+    EXPECT_GE(tensor_parallel, 5);
+    EXPECT_GE(few_heads, gpt2 ? 0 : 1);
+  }
 }
 
 TEST(LayoutCases, PairsOfOptionValuesAreCovered) {

@@ -3,8 +3,8 @@
 // wrong with each that fails.
 //
 //   layouts_agree                     the list of CI: every (dp, tp, pp, zero, schedule) on at most
-//                                     8 ranks, a pairwise covering of all other options, and
-//                                     schedules from files
+//                                     8 ranks, a pairwise covering of all other options,
+//                                     samples of it with other families, and schedules from files
 //   layouts_agree --soak [PART/PARTS] their product: see tests/soak.sh
 //   … --only TEXT                     only layouts whose names contain TEXT
 //   … --list                          names them and runs none
@@ -19,6 +19,7 @@
 #include <string_view>
 #include <thread>
 
+#include "tests/launch/run/layouts/family_cases.h"
 #include "tests/launch/run/layouts/layout_gate.h"
 #include "tests/launch/run/layouts/pairwise_cases.h"
 #include "tests/launch/run/layouts/schedule_file_cases.h"
@@ -72,6 +73,7 @@ std::vector<LayoutCase> CasesFor(const Flags& flags, const std::filesystem::path
   }
   std::vector<LayoutCase> all = CoreCases();
   std::ranges::move(PairwiseCases(), std::back_inserter(all));
+  std::ranges::move(FamilyCases(), std::back_inserter(all));
   std::ranges::move(ScheduleFileCases(folder), std::back_inserter(all));
   // A sanitizer build takes a sample: each of its runs takes many times as long.
   const size_t stride = std::string_view(CADMUS_SANITIZERS).empty() ? 1 : all.size() / 24;

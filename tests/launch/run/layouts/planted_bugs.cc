@@ -186,9 +186,10 @@ void AddBatchBugs(std::vector<PlantedBugCase>& bugs) {
                                              [](StepBatch& batch) {
                                                for (MicroBatch& micro_batch : batch.micro_batches) {
                                                  auto& positions = micro_batch.positions_BS;
+                                                 constexpr int32_t kLength = 24;  // of a sample
                                                  for (size_t i = positions.size() / 2;
                                                       i < positions.size(); ++i)
-                                                   ++positions[i];
+                                                   positions[i] = (positions[i] + 1) % kLength;
                                                }
                                              }),
                   "gradient of embedding.weight"});
@@ -258,6 +259,18 @@ std::vector<PlantedBugCase> PlantedBugs() {
                   NamedLayout("tp=4 model.llama.num_key_value_heads=2"),
                   Swallow({kAllReduce, "tp key/value replicas", "gradient of blocks.0"}),
                   "gradient of blocks.0.attention.qkv.weight"});
+  bugs.push_back({"partial gradients of the query heads' norm not summed",
+                  NamedLayout("tp=2 sequence_parallel=false", Family::kQwen),
+                  Swallow({kAllReduce, "tp", "gradient of blocks.1.attention.q_norm.weight"}),
+                  "gradient of blocks.1.attention.q_norm.weight"});
+  bugs.push_back({"partial gradients of a LayerNorm's bias not summed",
+                  NamedLayout("tp=2", Family::kGpt2),
+                  Swallow({kAllReduce, "tp", "gradient of blocks.2.mlp_norm.bias"}),
+                  "gradient of blocks.2.mlp_norm.bias"});
+  bugs.push_back({"partial gradients of learned positions not summed",
+                  NamedLayout("tp=2", Family::kGpt2),
+                  Swallow({kAllReduce, "tp", "gradient of positions.weight"}),
+                  "gradient of positions.weight"});
   bugs.push_back({"a stale activation", NamedLayout("pp=2"), Stale({kReceive, "pp", ""}, 1),
                   "gradient of embedding.weight"});
   bugs.push_back({"parts gathered in the wrong order", NamedLayout("tp=2"),

@@ -33,6 +33,33 @@ RunConfig SmallRun(int tp) {
   return config;
 }
 
+void SetFamily(Family family, RunConfig& config) {
+  LlamaConfig& llama = *config.mutable_model()->mutable_llama();
+  if (family == Family::kQwen) {
+    llama.set_head_dim(4);  // twice hidden_size / heads
+    llama.set_qk_norm(true);
+    llama.set_qkv_bias(true);
+    llama.set_sliding_window(7);
+    LlamaConfig::RopeScaling& scaling = *llama.mutable_rope_scaling();
+    scaling.set_factor(4);
+    scaling.set_low_freq_factor(1);
+    scaling.set_high_freq_factor(4);
+    scaling.set_original_max_position_embeddings(16);
+  }
+  if (family != Family::kGpt2) return;
+  Gpt2Config gpt2;
+  gpt2.set_vocab_size(llama.vocab_size());
+  gpt2.set_hidden_size(llama.hidden_size());
+  gpt2.set_intermediate_size(llama.intermediate_size());
+  gpt2.set_num_hidden_layers(llama.num_hidden_layers());
+  gpt2.set_num_attention_heads(llama.num_attention_heads());
+  gpt2.set_max_position_embeddings(llama.max_position_embeddings());
+  gpt2.set_tie_word_embeddings(llama.tie_word_embeddings());
+  gpt2.set_dropout(llama.dropout());
+  config.mutable_model()->clear_llama();
+  *config.mutable_model()->mutable_gpt2() = gpt2;
+}
+
 void SetSplit(const Split& split, RunConfig& config) {
   ParallelConfig& parallel = *config.mutable_parallel();
   parallel.set_dp_replicate(split.dp_replicate);

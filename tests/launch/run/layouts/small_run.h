@@ -11,6 +11,11 @@ class RunConfig;
 // With sizes that `tp` divides: 12 heads for tp 1, 2, 3, 4 and 6, others where that needs others.
 RunConfig SmallRun(int tp);
 
+// Turns the run's Llama model into one of another kind, of the same sizes; kQwen has what later
+// models of the family add: norms of query and key heads, biases, a window, scaled RoPE.
+enum class Family { kLlama, kQwen, kGpt2 };
+void SetFamily(Family family, RunConfig& config);
+
 struct Split {
   int dp_replicate = 1, dp_shard = 1, tp = 1, pp = 1;
   int world_size() const { return dp_replicate * dp_shard * tp * pp; }
