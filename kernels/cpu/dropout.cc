@@ -14,32 +14,18 @@
 namespace cadmus::cpu {
 namespace {
 
-// y = residual + x + bias, of which the first and the last may be absent.
+// y = residual + x, or x.
 template <class T>
 void AddOrCopy(const DropoutArgs& args, ThreadPool& pool) {
-  using S = Wide<T>;
   const T* const x = args.x_TD.data<T>();
-  const T* const bias = args.bias_D ? args.bias_D.data<T>() : nullptr;
   const T* const residual = args.residual_TD ? args.residual_TD.data<T>() : nullptr;
   T* const y = args.y_TD.data<T>();
-  const int64_t width = args.x_TD.dim(1);
-  ForPieces(pool, args.x_TD.dim(0), RowsPerTask(width), [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      const T* const x_row = x + t * width;
-      T* const y_row = y + t * width;
-      if (bias != nullptr && residual != nullptr) {
-        const T* const residual_row = residual + t * width;
-#pragma GCC ivdep
-        for (int64_t i = 0; i < width; ++i) {
-          y_row[i] = static_cast<T>(S(residual_row[i]) + (S(x_row[i]) + S(bias[i])));
-        }
-      } else if (bias != nullptr) {
-        AddRow(x_row, bias, width, y_row);
-      } else if (residual != nullptr) {
-        AddRow(residual + t * width, x_row, width, y_row);
-      } else if (x != y) {
-        std::copy_n(x_row, width, y_row);
-      }
+  ForPieces(pool, args.x_TD.num_elements(), kElementsPerTask, [&](int64_t begin, int64_t end) {
+    const int64_t count = end - begin;
+    if (residual != nullptr) {
+      AddRow(residual + begin, x + begin, count, y + begin);
+    } else if (x != y) {
+      std::copy_n(x + begin, count, y + begin);
     }
   });
 }
@@ -88,11 +74,10 @@ void Drop(const DropoutArgs& args, ThreadPool& pool) {
   const int64_t* const samples = args.row_samples_T.data<int64_t>();
   const int32_t* const positions = args.row_positions_T.data<int32_t>();
   const T* const x = args.x_TD.data<T>();
-  const T* const bias = args.bias_D ? args.bias_D.data<T>() : nullptr;
   const T* const residual = args.residual_TD ? args.residual_TD.data<T>() : nullptr;
   T* const y = args.y_TD.data<T>();
   ForPieces(pool, args.x_TD.dim(0), RowsPerTask(width), [&](int64_t begin, int64_t end) {
-    S factors[4 * kGroups], terms[4 * kGroups];
+    S factors[4 * kGroups];
     for (int64_t t = begin; t < end; ++t) {
       const auto sample = static_cast<uint64_t>(samples[t]);
       const RowOfDraws row = {.key = key,
@@ -109,19 +94,15 @@ void Drop(const DropoutArgs& args, ThreadPool& pool) {
         const S* const factor = factors + (from - first);
         const T* const x_piece = x + t * width + from;
         T* const y_piece = y + t * width + from;
-#pragma omp simd
-        for (int64_t i = 0; i < n; ++i) {
-          terms[i] = bias == nullptr ? S(x_piece[i]) : S(x_piece[i]) + S(bias[from + i]);
-        }
         if (residual != nullptr) {
           const T* const residual_piece = residual + t * width + from;
 #pragma GCC ivdep
           for (int64_t i = 0; i < n; ++i) {
-            y_piece[i] = static_cast<T>(S(residual_piece[i]) + terms[i] * factor[i]);
+            y_piece[i] = static_cast<T>(S(residual_piece[i]) + S(x_piece[i]) * factor[i]);
           }
         } else {
 #pragma GCC ivdep
-          for (int64_t i = 0; i < n; ++i) y_piece[i] = static_cast<T>(terms[i] * factor[i]);
+          for (int64_t i = 0; i < n; ++i) y_piece[i] = static_cast<T>(S(x_piece[i]) * factor[i]);
         }
       }
     }

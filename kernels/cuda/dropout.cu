@@ -13,28 +13,24 @@ namespace {
 
 template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
-    AddOrCopyKernel(const T* x, const T* bias, const T* residual, T* y, int64_t elements,
-                    int64_t width) {
+    AddOrCopyKernel(const T* x, const T* residual, T* y, int64_t elements) {
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N;
   if (at >= elements) return;
   const Pack<T, N> in = LoadPack<N>(x + at);
-  Pack<T, N> added = {}, other = {};
-  if (bias != nullptr) added = LoadPack<N>(bias + at % width);
+  Pack<T, N> other = {};
   if (residual != nullptr) other = LoadPack<N>(residual + at);
   Pack<T, N> out;
 #pragma unroll
   for (int i = 0; i < N; ++i) {
-    Wide<T> sum = Widen(in.v[i]);
-    if (bias != nullptr) sum += Widen(added.v[i]);
-    if (residual != nullptr) sum = Widen(other.v[i]) + sum;
-    out.v[i] = Narrow<T>(sum);
+    const Wide<T> x_wide = Widen(in.v[i]);
+    out.v[i] = Narrow<T>(residual == nullptr ? x_wide : Widen(other.v[i]) + x_wide);
   }
   StorePack(y + at, out);
 }
 
 template <class T>
 struct DropRows {
-  const T *x, *bias, *residual;
+  const T *x, *residual;
   T* y;
   const StepScalars* scalars;
   const int64_t* samples;
@@ -46,9 +42,7 @@ struct DropRows {
 
 template <class T>
 __device__ inline T Dropped(const DropRows<T>& rows, int64_t at, T x, Wide<T> factor) {
-  const int64_t column = at % rows.width;
-  const Wide<T> term = rows.bias == nullptr ? Widen(x) : Widen(x) + Widen(rows.bias[column]);
-  const Wide<T> kept = term * factor;
+  const Wide<T> kept = Widen(x) * factor;
   return Narrow<T>(rows.residual == nullptr ? kept : Widen(rows.residual[at]) + kept);
 }
 
@@ -81,23 +75,19 @@ __global__ void __launch_bounds__(kThreads) DropoutKernel(const DropRows<T> rows
 
 template <class T>
 void AddOrCopy(const DropoutArgs& args, Stream& stream) {
-  const T *x = Data<T>(args.x_TD), *bias = Data<T>(args.bias_D);
-  const T* residual = Data<T>(args.residual_TD);
+  const T *x = Data<T>(args.x_TD), *residual = Data<T>(args.residual_TD);
   T* y = Data<T>(args.y_TD);
   const int64_t elements = args.x_TD.num_elements();
-  const int64_t width = args.x_TD.dim(1);
-  DispatchPack<T>({x, bias, residual, y}, {width}, [&](auto pack) {
+  DispatchPack<T>({x, residual, y}, {elements}, [&](auto pack) {
     constexpr int kLength = decltype(pack)::kLength;
     LaunchKernel(args.kName, &AddOrCopyKernel<T, kLength>,
-                 {.x = DivideUp(elements, kThreads * kLength)}, stream, x, bias, residual, y,
-                 elements, width);
+                 {.x = DivideUp(elements, kThreads * kLength)}, stream, x, residual, y, elements);
   });
 }
 
 template <class T>
 void Drop(const DropoutArgs& args, Stream& stream) {
   const DropRows<T> rows = {.x = Data<T>(args.x_TD),
-                            .bias = Data<T>(args.bias_D),
                             .residual = Data<T>(args.residual_TD),
                             .y = Data<T>(args.y_TD),
                             .scalars = static_cast<const StepScalars*>(args.scalars.raw()),

@@ -10,7 +10,6 @@ namespace cadmus {
 void Dropout(const DropoutArgs& args, Stream& stream) {
   Check c(args.kName);
   const DType dtype = c.FloatTensor("x", args.x_TD, "TD");
-  c.Optional("bias", args.bias_D, "D", dtype);
   c.Optional("residual", args.residual_TD, "TD", dtype);
   c.Tensor("y", args.y_TD, "TD", dtype);
   c.True(args.probability >= 0 && args.probability < 1, "probability must be in [0, 1)");
@@ -26,11 +25,10 @@ void Dropout(const DropoutArgs& args, Stream& stream) {
 }
 
 OpCost Cost(const DropoutArgs& args) {
-  const double flops_per_element =
-      (args.probability > 0 ? 1 : 0) + (args.bias_D ? 1 : 0) + (args.residual_TD ? 1 : 0);
+  const double flops_per_element = (args.probability > 0 ? 1 : 0) + (args.residual_TD ? 1 : 0);
   return {.flops = flops_per_element * static_cast<double>(args.x_TD.num_elements()),
-          .bytes = BytesOf(args.x_TD, args.bias_D, args.residual_TD, args.row_samples_T,
-                           args.row_positions_T, args.y_TD)};
+          .bytes = BytesOf(args.x_TD, args.residual_TD, args.row_samples_T, args.row_positions_T,
+                           args.y_TD)};
 }
 
 }  // namespace cadmus

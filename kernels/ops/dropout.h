@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dropout with optional adds of a bias before it and a residual behind it; with probability 0 it
-// is the adds, or a copy.
+// Dropout with an optional residual add; with probability 0 it is the add, or a copy.
 //
-//   y = residual + (x + bias) · keep / (1 - probability)
+//   y = residual + x · keep / (1 - probability)
 //
 // keep[t, c] depends on (seed, step, site) and on global indices only, so every layout drops the
 // same elements:
@@ -10,8 +9,7 @@
 //   words = Philox(key, {sample low, sample high, position, column / 4});  keep when
 //   UniformFromWord(words[column % 4]) ≥ probability
 // with sample = row_samples[t], position = row_positions[t] (in the sample's window), column =
-// column_base + c. Backward is the same call on dy without bias and residual, whose sum over rows
-// is then dbias. Letters: T rows, D columns.
+// column_base + c. Backward is the same call on dy without a residual. Letters: T rows, D columns.
 #pragma once
 
 #include "kernels/device/device.h"
@@ -23,7 +21,6 @@ namespace cadmus {
 struct DropoutArgs {
   static constexpr const char* kName = "Dropout";
   ConstTensorView x_TD;
-  ConstTensorView bias_D;           // absent: no add
   ConstTensorView residual_TD;      // absent: no add
   ConstTensorView scalars;          // U8[kStepScalarsBytes]; absent when probability is 0
   ConstTensorView row_samples_T;    // I64, global; absent when probability is 0
@@ -36,7 +33,6 @@ struct DropoutArgs {
   template <class V>
   void Visit(V& v) const {
     v.Read("x", x_TD);
-    v.Read("bias", bias_D);
     v.Read("residual", residual_TD);
     v.Read("scalars", scalars);
     v.Read("row_samples", row_samples_T);

@@ -33,7 +33,7 @@ Case MakeCase(int64_t rows, int64_t width) {
 
 template <class T>
 std::vector<T> RunDropout(const OpBench& bench, const Case& c, const std::vector<T>& x,
-                          const std::vector<T>& residual = {}, const std::vector<T>& bias = {}) {
+                          const std::vector<T>& residual = {}) {
   const auto rows = static_cast<int64_t>(c.samples.size());
   GuardedTensor<T> x_TD(bench, {rows, c.width}, x);
   GuardedTensor<T> y_TD(bench, {rows, c.width});
@@ -50,15 +50,12 @@ std::vector<T> RunDropout(const OpBench& bench, const Case& c, const std::vector
     args.row_samples_T = samples_T;
     args.row_positions_T = positions_T;
   }
-  GuardedTensor<T> residual_TD(bench, {rows, c.width}), bias_D(bench, {c.width});
-  if (!residual.empty()) {
-    residual_TD.Set(residual);
-    args.residual_TD = residual_TD;
+  if (residual.empty()) {
+    Dropout(args, *bench.stream);
+    return y_TD.Get();
   }
-  if (!bias.empty()) {
-    bias_D.Set(bias);
-    args.bias_D = bias_D;
-  }
+  GuardedTensor<T> residual_TD(bench, {rows, c.width}, residual);
+  args.residual_TD = residual_TD;
   Dropout(args, *bench.stream);
   return y_TD.Get();
 }
@@ -212,24 +209,6 @@ TYPED_TEST(DropoutTyped, ProbabilityZeroAddsOrCopies) {
   }
 }
 
-TYPED_TEST(DropoutTyped, AddsTheBiasBeforeItDrops) {
-  using T = TypeParam;
-  for (const double probability : {0.0, 0.4}) {
-    Case c = MakeCase(5, 1031);
-    c.probability = probability;
-    c.column_base = 3;
-    const auto x = RandomValues<T>(5 * 1031, "x");
-    const auto residual = RandomValues<T>(5 * 1031, "residual");
-    const auto bias = RandomValues<T>(1031, "bias");
-    std::vector<T> sum = x;
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] += bias[i % bias.size()];
-    EXPECT_TRUE(
-        BitEqual(RunDropout<T>(this->bench_, c, x, {}, bias), RunDropout<T>(this->bench_, c, sum)));
-    EXPECT_TRUE(BitEqual(RunDropout<T>(this->bench_, c, x, residual, bias),
-                         RunDropout<T>(this->bench_, c, sum, residual)));
-  }
-}
-
 TYPED_TEST(DropoutTyped, MayWriteOverXOrResidual) {
   using T = TypeParam;
   for (const double probability : {0.0, 0.4}) {
@@ -293,8 +272,6 @@ TEST(Dropout, ErrorsNameOpAndArgument) {
               AllOf(HasSubstr("row_samples"), HasSubstr("absent")));
   EXPECT_THAT(error_with([&](DropoutArgs& args) { args.residual_TD = residual_TD; }),
               AllOf(HasSubstr("Dropout"), HasSubstr("residual"), HasSubstr("D = 3")));
-  EXPECT_THAT(error_with([&](DropoutArgs& args) { args.bias_D = x_TD; }),
-              AllOf(HasSubstr("Dropout"), HasSubstr("bias"), HasSubstr("number of dims")));
 }
 
 }  // namespace
