@@ -101,12 +101,18 @@ void LocalTransport::Progress(Clock::time_point deadline, std::vector<int>& done
     TryReceives(done);
     if (!done.empty()) return;
     lock.lock();
-    const bool rung = doorbell_.rung.wait_until(
-        lock, deadline, [&] { return doorbell_.num_rings != rings_seen || doorbell_.woken; });
-    const bool woken = std::exchange(doorbell_.woken, false);
-    // The caller looks at revocations.
-    if (!rung || woken || !doorbell_.revoked.empty() || !doorbell_.stopped.empty()) return;
+    if (std::exchange(doorbell_.woken, false) || HasNewRevocation()) return;
+    if (!doorbell_.rung.wait_until(lock, deadline, [&] {
+          return doorbell_.num_rings != rings_seen || doorbell_.woken;
+        })) {
+      return;
+    }
   }
+}
+
+bool LocalTransport::HasNewRevocation() {
+  const size_t count = doorbell_.revoked.size() + (doorbell_.stopped.empty() ? 0 : 1);
+  return std::exchange(revocations_seen_, count) != count;
 }
 
 void LocalTransport::Wake() noexcept {

@@ -36,6 +36,9 @@ class LocalTransport final : public Transport {
 
   bool TryReceive(const PostedReceive& receive);
   void TryReceives(std::vector<int>& done);
+  // Whether one has come since this was last asked, be it before or during a wait: its ring may
+  // have been heard between two waits. Requires the doorbell's lock.
+  bool HasNewRevocation();
 
   Mailboxes& mailboxes_;
   Doorbell& doorbell_;
@@ -43,6 +46,7 @@ class LocalTransport final : public Transport {
   size_t max_offers_ = Mailbox::kMaxUnread;  // of this rank in one mailbox
   std::vector<PostedReceive> receives_;
   std::vector<int> copied_;  // messages sent: complete at once
+  size_t revocations_seen_ = 0;
 };
 
 }  // namespace cadmus

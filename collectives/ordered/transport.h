@@ -33,8 +33,8 @@ class Transport {
   virtual void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) = 0;
 
   // Appends the messages that are complete to `done`. If none is, waits for one, at most until
-  // `deadline`, and returns early after a revocation or Wake. Throws kCommunication if the
-  // transport fails.
+  // `deadline`, and returns early after a revocation or Wake, also one that came since Progress
+  // last returned. Throws kCommunication if the transport fails.
   virtual void Progress(Clock::time_point deadline, std::vector<int>& done) = 0;
   // Ends the wait of the Progress under way, or of the next. Any thread.
   virtual void Wake() noexcept = 0;

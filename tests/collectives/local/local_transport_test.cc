@@ -62,6 +62,38 @@ TEST(LocalTransport, LongMessagesOfOneTagArriveInOrder) {
   ExpectOrderKept<std::array<int64_t, 100>>();
 }
 
+// Returns once Progress has, long before its deadline.
+void ExpectProgressReturns(Transport& transport) {
+  std::vector<int> done;
+  const auto deadline = Transport::Clock::now() + std::chrono::seconds(60);
+  transport.Progress(deadline, done);
+  EXPECT_LT(Transport::Clock::now(), deadline);
+  EXPECT_TRUE(done.empty());
+}
+
+TEST(LocalTransport, ARevocationBetweenTwoWaitsEndsTheSecond) {
+  Mailboxes mailboxes(2);
+  LocalTransport waiting(mailboxes, 0);
+  LocalTransport revoking(mailboxes, 1);
+  const std::vector<int> ranks = {0, 1};
+  for (int64_t context = 0; context < 2; ++context) {
+    revoking.Revoke(context, ranks, "enough");
+    ExpectProgressReturns(waiting);
+    // Told once: the next waits.
+    std::vector<int> done;
+    const auto deadline = Transport::Clock::now() + std::chrono::milliseconds(20);
+    waiting.Progress(deadline, done);
+    EXPECT_GE(Transport::Clock::now(), deadline);
+  }
+}
+
+TEST(LocalTransport, AWakeBetweenTwoWaitsEndsTheSecond) {
+  Mailboxes mailboxes(1);
+  LocalTransport waiting(mailboxes, 0);
+  waiting.Wake();
+  ExpectProgressReturns(waiting);
+}
+
 // Messages that are reported without anybody's help.
 std::vector<int> Report(Transport& transport) {
   std::vector<int> done;
