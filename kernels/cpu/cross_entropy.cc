@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/cpu/device.h"
 #include "kernels/cpu/numeric.h"
@@ -35,16 +36,14 @@ S Loss(const RowStatistics<S>& row) {
   return static_cast<S>(std::log(row.sum) - row.label_logit);
 }
 
-// Over `n` logits of a row; label < 0: it is not among them.
-template <class T, class S>
+// Over `n` logits of a row; exponential(v) = exp(logits[v] - maximum). label < 0: it is not among
+// them.
+template <class T, class S, class Exponential>
 void WriteGradient(const RowStatistics<S>& row, double loss_scale, int64_t label, int64_t n,
-                   T* logits) {
-  const S maximum = row.maximum;
+                   const Exponential& exponential, T* logits) {
   const S scale = static_cast<S>(loss_scale / row.sum);
 #pragma GCC ivdep
-  for (int64_t v = 0; v < n; ++v) {
-    logits[v] = static_cast<T>(Exp(S(logits[v]) - maximum) * scale);
-  }
+  for (int64_t v = 0; v < n; ++v) logits[v] = static_cast<T>(exponential(v) * scale);
   if (label < 0) return;
   logits[label] =
       static_cast<T>(static_cast<S>((std::exp(row.label_logit) / row.sum - 1.0) * loss_scale));
@@ -79,11 +78,21 @@ void Compute(const CrossEntropyArgs& args, ThreadPool& pool) {
       }
       // A NaN is passed over here and comes back through its exponential.
       const S maximum = Max<S>(vocabulary, [row](int64_t v) { return S(row[v]); });
-      const double sum =
-          Sum<double>(vocabulary, [&](int64_t v) { return double(Exp(S(row[v]) - maximum)); });
-      const RowStatistics<S> statistics = {maximum, sum, double(row[label]) - double(maximum)};
+      RowStatistics<S> statistics = {maximum, 0, double(row[label]) - double(maximum)};
+      const auto exponential = [&](int64_t v) { return Exp(S(row[v]) - maximum); };
+      // Where the row can hold its exponentials exactly, they are computed once.
+      constexpr bool kHoldsExponentials = std::is_same_v<T, S>;
+      if (kHoldsExponentials && writes) {
+        statistics.sum = Sum<double>(vocabulary, [&](int64_t v) {
+          return double(row[v] = static_cast<T>(exponential(v)));
+        });
+        WriteGradient(
+            statistics, loss_scale, label, vocabulary, [row](int64_t v) { return S(row[v]); }, row);
+      } else {
+        statistics.sum = Sum<double>(vocabulary, [&](int64_t v) { return double(exponential(v)); });
+        if (writes) WriteGradient(statistics, loss_scale, label, vocabulary, exponential, row);
+      }
       losses[t] = Loss(statistics);
-      if (writes) WriteGradient(statistics, loss_scale, label, vocabulary, row);
     }
   });
 }
@@ -158,8 +167,9 @@ void ComputeSplit(const SplitCrossEntropyArgs& args, ThreadPool& pool) {
       }
       const auto merged = Merge<S>(statistics, ranks, tokens, t);
       losses[t] = Loss(merged);
-      WriteGradient(merged, loss_scale, LocalLabel(labels[t], args.part, num_present), num_present,
-                    row);
+      WriteGradient(
+          merged, loss_scale, LocalLabel(labels[t], args.part, num_present), num_present,
+          [&](int64_t v) { return Exp(S(row[v]) - merged.maximum); }, row);
       std::fill(row + num_present, row + width, T(0));
     }
   });

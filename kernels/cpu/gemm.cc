@@ -2,6 +2,7 @@
 #include "kernels/cpu/gemm.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/device.h"
@@ -9,18 +10,21 @@
 #include "kernels/cpu/gemm_operands.h"
 #include "kernels/cpu/stream.h"
 #include "kernels/cpu/thread_pool.h"
+#include "kernels/cpu/transposed_product.h"
 #include "kernels/ops/gemm_choice.h"
 
 namespace cadmus::cpu {
 namespace {
 
 struct CpuGemmPlan final : GemmPlan {
+  GemmLibrary library = GemmLibrary::kOneDnn;
   GemmTiles tiles;
 };
 
 template <class T>
-void GemmTile(const GemmArgs& args, const GemmTiles& tiles, int64_t task) {
-  const GemmSpec& spec = args.plan->spec;
+void GemmTile(const GemmArgs& args, const CpuGemmPlan& plan, int64_t task) {
+  const GemmSpec& spec = plan.spec;
+  const GemmTiles& tiles = plan.tiles;
   const int64_t column = task % tiles.num_n * tiles.tile_n;
   const int64_t row = task / tiles.num_n % tiles.num_m * tiles.tile_m;
   const int64_t entry = task / (tiles.num_n * tiles.num_m);
@@ -36,7 +40,11 @@ void GemmTile(const GemmArgs& args, const GemmTiles& tiles, int64_t task) {
       .beta = spec.mode == GradMode::kAccumulate ? T{1} : T{0},
       .c = Part(Entry<T>(args.c, entry), Transpose::kNo, row, column),
   };
-  Multiply(product);
+  if constexpr (std::is_same_v<T, float>) {
+    plan.library == GemmLibrary::kTransposedAvx512 ? MultiplyTransposed(product) : Multiply(product);
+  } else {
+    Multiply(product);
+  }
   if (spec.epilogue == Epilogue::kBias) {
     const T* bias = args.bias_N.data<T>() + column;
     for (int64_t i = 0; i < product.m; ++i) {
@@ -49,13 +57,13 @@ void GemmTile(const GemmArgs& args, const GemmTiles& tiles, int64_t task) {
 }  // namespace
 
 std::shared_ptr<const GemmPlan> MakeGemmPlan(const GemmSpec& spec, Device& device) {
-  const GemmLibrary library = ChooseGemmLibrary(spec, device.properties());
-  if (spec.dtype == DType::kBF16) return MakeBf16GemmPlan(spec, library);
+  if (spec.dtype == DType::kBF16) return MakeBf16GemmPlan(spec, device.properties());
   auto plan = std::make_shared<CpuGemmPlan>();
   plan->spec = spec;
-  plan->tiles = ChooseGemmTiles(spec);
+  plan->library = ChooseGemmLibrary(spec, device.properties());
+  plan->tiles = ChooseGemmTiles(spec, device.properties());
   plan->kernel =
-      StrCat(Name(library), " on tiles of ", plan->tiles.tile_m, " x ", plan->tiles.tile_n);
+      StrCat(Name(plan->library), " on tiles of ", plan->tiles.tile_m, " x ", plan->tiles.tile_n);
   return plan;
 }
 
@@ -63,13 +71,13 @@ void Gemm(const GemmArgs& args, Stream& stream) {
   if (args.plan->spec.dtype == DType::kBF16) return Bf16Gemm(args, stream);
   const auto* plan = dynamic_cast<const CpuGemmPlan*>(args.plan);
   CADMUS_CHECK(plan != nullptr, "the plan was made for another device");
-  Run(stream, [args, &tiles = plan->tiles, &pool = PoolOf(stream)] {
-    const int64_t num_tasks = args.plan->spec.batch * tiles.num_m * tiles.num_n;
+  Run(stream, [args, plan, &pool = PoolOf(stream)] {
+    const int64_t num_tasks = plan->spec.batch * plan->tiles.num_m * plan->tiles.num_n;
     pool.ParallelFor(num_tasks, [&](int64_t task) {
-      if (args.plan->spec.dtype == DType::kF64) {
-        GemmTile<double>(args, tiles, task);
+      if (plan->spec.dtype == DType::kF64) {
+        GemmTile<double>(args, *plan, task);
       } else {
-        GemmTile<float>(args, tiles, task);
+        GemmTile<float>(args, *plan, task);
       }
     });
   });

@@ -95,10 +95,12 @@ void RunTile(const GemmArgs& args, const Bf16GemmPlan& plan, int64_t task) {
 
 }  // namespace
 
-std::shared_ptr<const GemmPlan> MakeBf16GemmPlan(const GemmSpec& spec, GemmLibrary library) {
+std::shared_ptr<const GemmPlan> MakeBf16GemmPlan(const GemmSpec& spec,
+                                                 const DeviceProperties& properties) {
+  const GemmLibrary library = ChooseGemmLibrary(spec, properties);
   auto plan = std::make_shared<Bf16GemmPlan>();
   plan->spec = spec;
-  plan->tiles = ChooseGemmTiles(spec);
+  plan->tiles = ChooseGemmTiles(spec, properties);
   const GemmTiles& tiles = plan->tiles;
   plan->kernel = StrCat(Name(library), " on tiles of ", tiles.tile_m, " x ", tiles.tile_n);
   if (library != GemmLibrary::kOneDnnBf16 || spec.k == 0) return plan;

@@ -7,8 +7,8 @@
 
 namespace cadmus::cpu {
 
-// `library`: kOneDnnBf16 or kConvertedBf16.
-std::shared_ptr<const GemmPlan> MakeBf16GemmPlan(const GemmSpec& spec, GemmLibrary library);
+std::shared_ptr<const GemmPlan> MakeBf16GemmPlan(const GemmSpec& spec,
+                                                 const DeviceProperties& properties);
 void Bf16Gemm(const GemmArgs& args, Stream& stream);
 
 }  // namespace cadmus::cpu

@@ -124,7 +124,9 @@ inline W Max(int64_t n, F f) {
   for (int lane = 0; lane < rest; ++lane) {
     lanes[lane] = larger(lanes[lane], static_cast<W>(f(i + lane)));
   }
-  for (int lane = 1; lane < kLanes; ++lane) lanes[0] = larger(lanes[0], lanes[lane]);
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int lane = 0; lane < width; ++lane) lanes[lane] = larger(lanes[lane], lanes[lane + width]);
+  }
   return lanes[0];
 }
 

@@ -29,6 +29,7 @@ struct DeviceProperties {
   int compute_units = 1;       // threads of a CPU, multiprocessors of a GPU
   int capability = 0;          // 90 for sm_90; 0 where it means nothing
   bool bf16_products = false;  // of a CPU: AVX512-BF16 or AMX
+  bool avx512 = false;         // of a CPU: our own kernels are compiled for it
 };
 
 class Device {

@@ -74,7 +74,9 @@ std::vector<C> RunGemm(GemmSpec spec, const Operands& in, GemmLibrary library, i
   CpuDevice device(int64_t{1} << 24, std::make_shared<ThreadPool>(num_threads),
                    CpuStreams::kInline);
   const auto stream = device.NewStream(StreamKind::kCompute, "compute");
-  const auto plan = MakeBf16GemmPlan(spec, library);
+  DeviceProperties properties;
+  properties.bf16_products = library == GemmLibrary::kOneDnnBf16;
+  const auto plan = MakeBf16GemmPlan(spec, properties);
   EXPECT_THAT(plan->kernel, ::testing::StartsWith(std::string(Name(library))));
   std::vector<C> c(in.c.begin(), in.c.end());
   const auto matrix = [](const std::vector<BFloat16>& values, int64_t rows, int64_t columns,

@@ -224,7 +224,7 @@ TEST(GemmChoice, CoversCAndKeepsManyThreadsBusy) {
                                {8192, 256, 2048}, {4096, 4096, 64}, {1, 8192, 4096},
                                {513, 1, 7},       {1, 1, 1}};
   for (const auto& [m, n, k] : shapes) {
-    const GemmTiles tiles = ChooseGemmTiles({.m = m, .n = n, .k = k, .dtype = DType::kF32});
+    const GemmTiles tiles = ChooseGemmTiles({.m = m, .n = n, .k = k, .dtype = DType::kF32}, {});
     EXPECT_GE(tiles.tile_m * tiles.num_m, m);
     EXPECT_LT(tiles.tile_m * (tiles.num_m - 1), m);
     EXPECT_GE(tiles.tile_n * tiles.num_n, n);
@@ -238,8 +238,28 @@ TEST(GemmChoice, CoversCAndKeepsManyThreadsBusy) {
 
 TEST(GemmChoice, DoesNotCutWhatABatchAlreadyDivides) {
   const GemmTiles tiles =
-      ChooseGemmTiles({.batch = 64, .m = 512, .n = 512, .k = 64, .dtype = DType::kF32});
+      ChooseGemmTiles({.batch = 64, .m = 512, .n = 512, .k = 64, .dtype = DType::kF32}, {});
   EXPECT_EQ(tiles.num_m * tiles.num_n, 1);
+}
+
+TEST(GemmChoice, OwnTilesGiveEveryThreadItsShare) {
+  DeviceProperties properties;
+  properties.avx512 = true;
+  GemmSpec spec = {.m = 3072, .n = 576, .k = 1024, .dtype = DType::kF32};
+  EXPECT_EQ(ChooseGemmLibrary(spec, properties), GemmLibrary::kOneDnn);
+  spec.transpose_a = Transpose::kYes;
+  EXPECT_EQ(ChooseGemmLibrary(spec, properties), GemmLibrary::kTransposedAvx512);
+  for (const int threads : {1, 2, 3, 8, 12}) {
+    properties.compute_units = threads;
+    const GemmTiles tiles = ChooseGemmTiles(spec, properties);
+    const int64_t tasks = tiles.num_m * tiles.num_n;
+    EXPECT_GE(tiles.tile_m * tiles.num_m, spec.m);
+    EXPECT_GE(tiles.tile_n * tiles.num_n, spec.n);
+    EXPECT_TRUE(tasks % threads == 0 || tasks >= 4 * threads) << tasks << " for " << threads;
+    EXPECT_LE(tasks, std::max(12, 8 * threads));
+  }
+  spec.k = 7;
+  EXPECT_EQ(ChooseGemmLibrary(spec, properties), GemmLibrary::kOneDnn);
 }
 
 TEST(GemmCost, CountsProductsAndCompulsoryBytes) {
