@@ -15,6 +15,7 @@
 #include "kernels/base/error.h"
 #include "kernels/open_device.h"
 #include "launch/config/load_config.h"
+#include "launch/config/make_device_options.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/run/training_job.h"
 #include "runtime/formats/safetensors_writer.h"
@@ -98,10 +99,9 @@ void Run(int argc, char** argv) {
   const std::vector<std::string> overrides(argv + (writes_weights ? 4 : 3), argv + argc);
   LoadConfig(argv[1], overrides, config);
   RunLocalRanks(1, [&](Bootstrap& bootstrap) {
-    const auto device = OpenDevice(
-        {.kind = DeviceKind::kCpu,
-         .memory_bytes = static_cast<int64_t>(config.device().memory_gib() * (int64_t{1} << 30)),
-         .pool = MakeThreadPool(config.device().threads())});
+    DeviceOptions options = MakeDeviceOptions(config.device());
+    if (options.kind == DeviceKind::kCpu) options.pool = MakeThreadPool(config.device().threads());
+    const auto device = OpenDevice(options);
     const auto world = bootstrap.Connect(*device);
     TrainingJob job(config, *device, *world);
     if (writes_weights) {

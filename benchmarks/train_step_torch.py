@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """train_step_torch.py MODEL_JSON WEIGHTS MODE DTYPE STEPS: the training step of train_step.cc by PyTorch: the same Llama
 from the same weights, SDPA, fused AdamW, MODE eager or compile, DTYPE f32 or bf16 (autocast: f32 weights and optimizer,
-as PyTorch trains in bf16). Prints one JSON object: losses, and the seconds and the processor's seconds of each step."""
+as PyTorch trains in bf16). WEIGHTS is a file, or - for random ones. MODEL_JSON may say "device": "cuda" and "attention":
+"FLASH_ATTENTION" or "CUDNN_ATTENTION", else it is the CPU and PyTorch's own choice. Prints one JSON object: losses, and the
+seconds and the processor's seconds of each step."""
 
+import contextlib
 import json
 import sys
 import time
@@ -11,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def token(i, vocab_size):
@@ -50,15 +54,16 @@ class Block(nn.Module):
 
 
 class Llama(nn.Module):
-    """Tied embeddings."""
-
     def __init__(self, c):
         super().__init__()
         self.embedding = nn.Embedding(c["vocab_size"], c["hidden_size"])
         self.blocks = nn.ModuleList(Block(c) for _ in range(c["num_hidden_layers"]))
         self.final_norm = nn.RMSNorm(c["hidden_size"], eps=1e-5)
+        self.head = nn.Linear(c["hidden_size"], c["vocab_size"], bias=False)
+        if c["tied"]:
+            self.head.weight = self.embedding.weight
         half = c["hidden_size"] // c["num_attention_heads"] // 2
-        angle = torch.arange(c["sequence_length"])[:, None] * 10000 ** (-torch.arange(half) / half)
+        angle = torch.arange(c["sequence_length"])[:, None] * c.get("rope_theta", 10000) ** (-torch.arange(half) / half)
         self.register_buffer("cos", torch.cos(angle), persistent=False)
         self.register_buffer("sin", torch.sin(angle), persistent=False)
 
@@ -66,15 +71,37 @@ class Llama(nn.Module):
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, self.cos, self.sin)
-        logits = F.linear(self.final_norm(x), self.embedding.weight)
+        logits = self.head(self.final_norm(x))
         return F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
 
 
+def attention_of(c):
+    if "attention" not in c:
+        return contextlib.nullcontext()
+    return sdpa_kernel(getattr(SDPBackend, c["attention"]))
+
+
+def random_weights(model):
+    """Of the size that training starts from: a loss near log(vocab_size)."""
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.02)
+
+
 def main():
-    c, weights, mode, dtype, steps = json.loads(sys.argv[1]), load_file(sys.argv[2]), *sys.argv[3:5], int(sys.argv[5])
-    torch.set_num_threads(c["threads"])
-    model = Llama(c)
-    model.load_state_dict({name.replace(".attention.", ".").replace(".mlp.", "."): w for name, w in weights.items()})
+    c, weights, mode, dtype, steps = json.loads(sys.argv[1]), *sys.argv[2:5], int(sys.argv[5])
+    device = c.get("device", "cpu")
+    if device == "cpu":
+        torch.set_num_threads(c["threads"])
+    with torch.device(device):
+        model = Llama(c)
+    if weights == "-":
+        random_weights(model)
+    else:
+        loaded = {name.replace(".attention.", ".").replace(".mlp.", "."): w for name, w in load_file(weights).items()}
+        if c["tied"]:
+            loaded["head.weight"] = loaded["embedding.weight"]
+        model.load_state_dict(loaded)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(
         [
@@ -88,10 +115,11 @@ def main():
     loss_of = torch.compile(model) if mode == "compile" else model
     batch, length = c["batch"], c["sequence_length"]
     rows = torch.tensor([[token(r * (length + 1) + i, c["vocab_size"]) for i in range(length + 1)] for r in range(batch)])
+    rows = rows.to(device)
     tokens, labels = rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
 
     def step():
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
+        with torch.autocast(device, torch.bfloat16, enabled=dtype == "bf16"), attention_of(c):
             loss = loss_of(tokens, labels)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)

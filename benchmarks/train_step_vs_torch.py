@@ -26,6 +26,8 @@ def read_config(path):
         text = re.sub(r"#.*", "", file.read())
     values = {key: int(value) for key, value in re.findall(r"(\w+): (\d+)\b(?!\.|e)", text)}
     values["batch"] = values["micro_batch_size"]
+    values["tied"] = "tie_word_embeddings: true" in text
+    values["recomputes"] = "recompute: FULL" in text
     return values
 
 

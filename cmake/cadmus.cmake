@@ -32,7 +32,9 @@ target_compile_options(cadmus_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:
   # Argument structs are filled by name; what is left out keeps its default.
   -Wno-missing-field-initializers
   # One rounding per operation on every machine: results do not depend on what a compiler fuses.
-  -ffp-contract=off>)
+  -ffp-contract=off>
+  # Clang compiles for the sanitizers, and need not vectorise what GCC is asked to.
+  $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wno-unknown-pragmas -Wno-pass-failed>)
 # A local name shadows none of another source, though the two compile together.
 target_compile_options(cadmus_options INTERFACE
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>>:-Wshadow>)
@@ -92,6 +94,9 @@ endfunction()
 # Tests are compiled once and run once: what optimising them costs is more than what it brings.
 set(CADMUS_TEST_OPTIONS $<IF:$<CONFIG:Sanitize>,-O0,-O1>)
 
+# All tests that the label cpu names, for builds that run no others.
+add_custom_target(cpu_tests)
+
 # cadmus_test(kernels_base_test SOURCES philox_test.cc LINK kernels_base LABELS cpu ALONE philox_test.cc)
 # One binary for the tests of one folder; every case is a test of ctest. Each case may take TIMEOUT seconds (120).
 function(cadmus_test name)
@@ -106,6 +111,9 @@ function(cadmus_test name)
   target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock_main)
   target_compile_options(${name} PRIVATE ${CADMUS_TEST_OPTIONS})
   cadmus_compile_together(${name} ${ARG_ALONE})
+  if("cpu" IN_LIST ARG_LABELS)
+    add_dependencies(cpu_tests ${name})
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()

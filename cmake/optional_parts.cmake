@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sanitizers, and the parts that may be absent. Absence is a stub source file picked by CMake, never an #ifdef.
 
-# The build type of the sanitizer presets: quick enough to run all tests, with assertions and lines in the reports.
-set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1")
+# The build type of the sanitizer presets, with assertions and lines in the reports. To optimise a folder by clang's address
+# sanitizer costs more than it brings, but where loops over elements are: there goes CADMUS_LOOPS.
+set(CADMUS_LOOPS $<$<CONFIG:Sanitize>:-O1>)
 
 add_library(cadmus_sanitize INTERFACE)
 if(CADMUS_SANITIZE)
@@ -53,5 +54,19 @@ if(CADMUS_HAS_CUDA)
   # What ptxas says of each kernel is kept beside its object file.
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/cmake/keep_ptxas_report.sh ${CADMUS_CCACHE})
 endif()
-cadmus_optional(CADMUS_NCCL CADMUS_HAS_NCCL "" "the nccl communicator is not in this version; use CADMUS_NCCL=OFF")
+
+# NCCL: its header alone; the library is found by name when a program asks for it.
+set(_found_nccl "")
+if(CADMUS_HAS_CUDA AND NOT CADMUS_NCCL STREQUAL "OFF")
+  find_path(CADMUS_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  if(CADMUS_NCCL_INCLUDE)
+    file(STRINGS ${CADMUS_NCCL_INCLUDE}/nccl.h _nccl_minor REGEX "^#define NCCL_MINOR ")
+    string(REGEX REPLACE "[^0-9]" "" _nccl_minor "${_nccl_minor}")
+    if(_nccl_minor GREATER_EQUAL 28)
+      set(_found_nccl ON)
+    endif()
+  endif()
+endif()
+cadmus_optional(CADMUS_NCCL CADMUS_HAS_NCCL "${_found_nccl}"
+  "install NCCL 2.28 or newer (its nccl.h; set CADMUS_NCCL_INCLUDE to its folder) beside CUDA, or use CADMUS_NCCL=OFF")
 message(STATUS "cadmus: cuda ${CADMUS_HAS_CUDA}, nccl ${CADMUS_HAS_NCCL}, sanitizers '${CADMUS_SANITIZE}'")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# install_packages.sh [tests] [fuzz] [text]: installs what a fresh Debian or Ubuntu lacks to build and run Cadmus; `tests` and
-# `fuzz` add what those need, `text` the English text that the quickstart trains on. Nothing missing: needs neither root nor network.
+# install_packages.sh [tests] [sanitizers] [text]: installs what a fresh Debian or Ubuntu lacks to build and run Cadmus; `tests` and
+# `sanitizers` add what those need, `text` the English text that the quickstart trains on. Nothing missing: needs neither root
+# nor network.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache pkg-config ca-certificates
@@ -12,9 +13,9 @@ packages=(g++ cmake ninja-build ccache pkg-config ca-certificates
 for group in "$@"; do
   case $group in
     tests) packages+=(libgtest-dev libgmock-dev librapidcheck-dev) ;;
-    fuzz) packages+=(clang-16 libclang-rt-16-dev) ;;
+    sanitizers) packages+=(clang-16 libclang-rt-16-dev libomp-16-dev) ;;
     text) packages+=(linux-doc-6.1) ;;
-    *) echo "install_packages.sh: unknown group '$group'; known: tests fuzz text" >&2; exit 2 ;;
+    *) echo "install_packages.sh: unknown group '$group'; known: tests sanitizers text" >&2; exit 2 ;;
   esac
 done
 

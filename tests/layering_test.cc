@@ -104,7 +104,8 @@ struct VendorRule {
 
 const std::vector<VendorRule>& VendorRules() {
   static const std::vector<VendorRule> rules = {
-      {.headers = {"cuda", "cublas", "cudnn"}, .allowed = {"kernels/cuda/", "collectives/nccl/"}},
+      {.headers = {"cuda", "cublas", "cudnn"},
+       .allowed = {"kernels/cuda/", "collectives/nccl/", "benchmarks/gpu/"}},
       {.headers = {"nccl.h"}, .allowed = {"collectives/nccl/"}},
       {.headers = {"mpi.h"}, .allowed = {"collectives/mpi/", "tests/support/"}},
       {.headers = {"dnnl", "oneapi/dnnl", "cblas"}, .allowed = {"kernels/cpu/", "benchmarks/"}},

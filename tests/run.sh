@@ -88,15 +88,22 @@ without_aslr=()
 
 step "packages"
 groups=(tests)
-if [[ $quick == no ]]; then groups+=(fuzz); fi
+if [[ $quick == no ]]; then groups+=(sanitizers); fi
 bash launch/install_packages.sh "${groups[@]}"
 
 if build cpu-release all; then run_tests build; fi
 
 if [[ $quick == no ]]; then
-  if build cpu-asan all; then run_tests build-asan -L cpu; fi
-  # The thread sanitizer of GCC 12 cannot place its shadow under the address randomisation of newer kernels.
+  # Sanitizers cannot always place their shadows under the address randomisation of newer kernels.
   if setarch -R true 2> /dev/null; then without_aslr=(setarch -R); fi
+  if build cpu-asan cpu_tests fuzz; then
+    run_tests build-asan -L cpu
+    # What people's files can do to their parsers: ten seconds each (tests/fuzz/README.md).
+    step "build-asan: fuzz targets"
+    tests/fuzz/run.sh 10 | tee "$reports/fuzz" || true
+    read -r p _ f _ < <(tail -n 1 "$reports/fuzz")
+    passed=$((passed + p)) failed=$((failed + f))
+  fi
   # What has threads, and whole steps of many layouts over local ranks, some with every stream a worker.
   threaded=(kernels/device kernels/cpu collectives runtime/data runtime/nn runtime/parallel runtime/schedule runtime/train)
   folders=("${threaded[@]/#/tests/}")
@@ -106,19 +113,12 @@ if [[ $quick == no ]]; then
   fi
 fi
 
-# What people's files can do to their parsers: ten seconds each (tests/fuzz/README.md).
-if [[ $quick == no ]] && build cpu-fuzz fuzz; then
-  step "build-fuzz: fuzz targets"
-  tests/fuzz/run.sh 10 | tee "$reports/fuzz" || true
-  read -r p _ f _ < <(tail -n 1 "$reports/fuzz")
-  passed=$((passed + p)) failed=$((failed + f))
-fi
-
 # Compiles all CUDA code, wherever the compiler is, and runs it where there is a GPU.
 if command -v nvcc > /dev/null || [[ -n ${CUDACXX:-} ]]; then
-  if build cuda-compile kernels_gpu_test; then
+  if build cuda-compile kernels_gpu_test collectives_gpu_test collectives_gpu_mpi_test gpu_speed; then
     if tests/ptxas_test.sh build-cuda-compile; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     run_tests build-cuda-compile/tests/kernels/gpu
+    run_tests build-cuda-compile/tests/collectives/gpu
   fi
 else
   echo "skipped: cuda-compile: no nvcc on the PATH"

@@ -4,8 +4,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
-#include "collectives/recorder/collective_op.h"
+#include "collectives/recorder/recorder.h"
 #include "kernels/base/dtype.h"
 
 namespace cadmus {
@@ -25,5 +26,8 @@ struct CollectiveCall {
   const char* site = "";
   int64_t payload_bytes = 0;  // of the larger of input and output: what records and traces show
 };
+
+// How records and messages name calls that are issued together, at least one.
+CallInfo InfoOf(std::span<const CollectiveCall> calls, std::string_view group, int64_t sequence);
 
 }  // namespace cadmus

@@ -2,9 +2,9 @@
 #include "collectives/local/local_transport.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
+#include "collectives/ordered/memory_access.h"
 #include "kernels/base/error.h"
 
 namespace cadmus {
@@ -21,48 +21,49 @@ void LocalTransport::Reserve(int num_messages) {
   doorbell_.taken.reserve(count);
 }
 
-void LocalTransport::Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) {
+void LocalTransport::Send(const Envelope& envelope, const void* data) {
   Mailbox::Offer offer;
-  offer.tag = tag;
-  offer.bytes = bytes;
-  offer.message = message;
-  if (bytes <= Mailbox::kCopiedBytes) {
-    std::memcpy(offer.copy.data(), data, static_cast<size_t>(bytes));
+  offer.tag = envelope.tag;
+  offer.bytes = envelope.bytes;
+  offer.message = envelope.message;
+  if (envelope.bytes <= Mailbox::kCopiedBytes) {
+    CopyBytes(envelope.access, offer.copy.data(), data, envelope.bytes);
   } else {
     offer.data = data;
   }
-  Mailbox& box = mailboxes_.box(rank_, peer);
+  Mailbox& box = mailboxes_.box(rank_, envelope.peer);
   {
     std::lock_guard lock(box.mutex);
     offer.awaited = offer.data != nullptr || box.offers.size() >= Mailbox::kMaxUnread;
     box.offers.reserve(max_offers_);
     box.offers.push_back(offer);
   }
-  if (!offer.awaited) copied_.push_back(message);
-  Doorbell& doorbell = mailboxes_.doorbell(peer);
+  if (!offer.awaited) copied_.push_back(envelope.message);
+  Doorbell& doorbell = mailboxes_.doorbell(envelope.peer);
   std::lock_guard lock(doorbell.mutex);
   ++doorbell.num_rings;
   doorbell.rung.notify_one();
 }
 
-void LocalTransport::Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) {
-  receives_.push_back({peer, tag, data, bytes, message});
+void LocalTransport::Receive(const Envelope& envelope, void* data) {
+  receives_.push_back({envelope, data});
 }
 
 bool LocalTransport::TryReceive(const PostedReceive& receive) {
-  Mailbox& box = mailboxes_.box(receive.peer, rank_);
+  const Envelope& envelope = receive.envelope;
+  Mailbox& box = mailboxes_.box(envelope.peer, rank_);
   std::lock_guard lock(box.mutex);
   const auto offer = std::find_if(box.offers.begin(), box.offers.end(),
-                                  [&](const auto& o) { return o.tag == receive.tag; });
+                                  [&](const auto& o) { return o.tag == envelope.tag; });
   if (offer == box.offers.end()) return false;
-  CADMUS_CHECK(offer->bytes == receive.bytes,
-               StrCat("a message of ", offer->bytes, " bytes from rank ", receive.peer, " where ",
-                      receive.bytes, " were announced"));
-  std::memcpy(receive.data, offer->data == nullptr ? offer->copy.data() : offer->data,
-              static_cast<size_t>(offer->bytes));
+  CADMUS_CHECK(offer->bytes == envelope.bytes,
+               StrCat("a message of ", offer->bytes, " bytes from rank ", envelope.peer, " where ",
+                      envelope.bytes, " were announced"));
+  CopyBytes(envelope.access, receive.data,
+            offer->data == nullptr ? offer->copy.data() : offer->data, envelope.bytes);
   if (offer->awaited) {
     // Reported before the mailbox is unlocked: after Cancel no report can arrive late.
-    Doorbell& doorbell = mailboxes_.doorbell(receive.peer);
+    Doorbell& doorbell = mailboxes_.doorbell(envelope.peer);
     std::lock_guard bell_lock(doorbell.mutex);
     doorbell.taken.push_back(offer->message);
     ++doorbell.num_rings;
@@ -78,10 +79,11 @@ void LocalTransport::TryReceives(std::vector<int>& done) {
   for (const PostedReceive& receive : receives_) {
     // What has come since an earlier receive was tried in vain belongs to that one.
     const bool behind = std::any_of(begin, waiting, [&](const PostedReceive& earlier) {
-      return earlier.peer == receive.peer && earlier.tag == receive.tag;
+      return earlier.envelope.peer == receive.envelope.peer &&
+             earlier.envelope.tag == receive.envelope.tag;
     });
     if (!behind && TryReceive(receive)) {
-      done.push_back(receive.message);
+      done.push_back(receive.envelope.message);
     } else {
       *waiting++ = receive;
     }
@@ -102,9 +104,8 @@ void LocalTransport::Progress(Clock::time_point deadline, std::vector<int>& done
     if (!done.empty()) return;
     lock.lock();
     if (std::exchange(doorbell_.woken, false) || HasNewRevocation()) return;
-    if (!doorbell_.rung.wait_until(lock, deadline, [&] {
-          return doorbell_.num_rings != rings_seen || doorbell_.woken;
-        })) {
+    if (!doorbell_.rung.wait_until(
+            lock, deadline, [&] { return doorbell_.num_rings != rings_seen || doorbell_.woken; })) {
       return;
     }
   }
@@ -123,7 +124,7 @@ void LocalTransport::Wake() noexcept {
 
 void LocalTransport::Cancel(int first, int last) noexcept {
   const auto is_meant = [&](int message) { return first <= message && message <= last; };
-  std::erase_if(receives_, [&](const PostedReceive& r) { return is_meant(r.message); });
+  std::erase_if(receives_, [&](const PostedReceive& r) { return is_meant(r.envelope.message); });
   std::erase_if(copied_, is_meant);
   for (int peer = 0; peer < mailboxes_.size; ++peer) {
     Mailbox& box = mailboxes_.box(rank_, peer);

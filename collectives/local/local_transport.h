@@ -15,8 +15,8 @@ class LocalTransport final : public Transport {
   LocalTransport(Mailboxes& mailboxes, int rank);
 
   void Reserve(int num_messages) override;
-  void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) override;
-  void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) override;
+  void Send(const Envelope& envelope, const void* data) override;
+  void Receive(const Envelope& envelope, void* data) override;
   void Progress(Clock::time_point deadline, std::vector<int>& done) override;
   void Wake() noexcept override;
   void Cancel(int first, int last) noexcept override;
@@ -27,11 +27,8 @@ class LocalTransport final : public Transport {
 
  private:
   struct PostedReceive {
-    int peer;
-    int64_t tag;
+    Envelope envelope;
     void* data;
-    int64_t bytes;
-    int message;
   };
 
   bool TryReceive(const PostedReceive& receive);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // LocalWorld: ranks that are threads of one process. They pass messages by reading each other's
-// memory; groups can be revoked and rebuilt.
+// memory, on the host or on the one GPU that their cuda devices share; groups can be revoked and
+// rebuilt.
 //
 //   RunLocalRanks(4, [](Bootstrap& bootstrap) { … });
 #pragma once

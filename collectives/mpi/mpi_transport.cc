@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "collectives/mpi/mpi_check.h"
+#include "collectives/ordered/memory_access.h"
 
 namespace cadmus {
 namespace {
@@ -25,20 +27,29 @@ void MpiTransport::Reserve(int num_messages) {
   statuses_.reserve(count);
 }
 
-void MpiTransport::Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) {
+void MpiTransport::Send(const Envelope& envelope, const void* data) {
+  std::shared_ptr<void> staged;
+  if (envelope.access != nullptr) {
+    staged = envelope.access->NewHostMemory(envelope.bytes);
+    envelope.access->Copy(staged.get(), data, envelope.bytes);
+  }
   MPI_Request request = MPI_REQUEST_NULL;
-  CADMUS_MPI_CHECK(MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, peer, static_cast<int>(tag),
-                             MPI_COMM_WORLD, &request));
+  CADMUS_MPI_CHECK(MPI_Isend(staged != nullptr ? staged.get() : data,
+                             static_cast<int>(envelope.bytes), MPI_BYTE, envelope.peer,
+                             static_cast<int>(envelope.tag), MPI_COMM_WORLD, &request));
   requests_.push_back(request);
-  posted_.push_back({.message = message, .peer = peer, .receive_bytes = -1});
+  posted_.push_back({.envelope = envelope, .received_into = nullptr, .staged = std::move(staged)});
 }
 
-void MpiTransport::Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) {
+void MpiTransport::Receive(const Envelope& envelope, void* data) {
+  std::shared_ptr<void> staged;
+  if (envelope.access != nullptr) staged = envelope.access->NewHostMemory(envelope.bytes);
   MPI_Request request = MPI_REQUEST_NULL;
-  CADMUS_MPI_CHECK(MPI_Irecv(data, static_cast<int>(bytes), MPI_BYTE, peer, static_cast<int>(tag),
-                             MPI_COMM_WORLD, &request));
+  CADMUS_MPI_CHECK(MPI_Irecv(staged != nullptr ? staged.get() : data,
+                             static_cast<int>(envelope.bytes), MPI_BYTE, envelope.peer,
+                             static_cast<int>(envelope.tag), MPI_COMM_WORLD, &request));
   requests_.push_back(request);
-  posted_.push_back({.message = message, .peer = peer, .receive_bytes = bytes});
+  posted_.push_back({.envelope = envelope, .received_into = data, .staged = std::move(staged)});
 }
 
 void MpiTransport::Progress(Clock::time_point deadline, std::vector<int>& done) {
@@ -68,23 +79,30 @@ bool MpiTransport::Test(std::vector<int>& done) {
   if (num_completed == MPI_UNDEFINED || num_completed == 0) return false;
   for (int i = 0; i < num_completed; ++i) {
     const Posted& posted = posted_[static_cast<size_t>(completed_[static_cast<size_t>(i)])];
-    MPI_Status& status = statuses_[static_cast<size_t>(i)];
-    const char* verb = posted.receive_bytes < 0 ? "sending to rank " : "receiving from rank ";
+    const MPI_Status& status = statuses_[static_cast<size_t>(i)];
     if (code == MPI_ERR_IN_STATUS && status.MPI_ERROR != MPI_SUCCESS) {
       throw Error(Kind::kCommunication,
-                  StrCat(verb, posted.peer, ": ", MpiErrorInWords(status.MPI_ERROR)));
+                  StrCat(posted.received_into == nullptr ? "sending to" : "receiving from",
+                         " rank ", posted.envelope.peer, ": ", MpiErrorInWords(status.MPI_ERROR)));
     }
-    if (posted.receive_bytes >= 0) {
-      int bytes = 0;
-      CADMUS_MPI_CHECK(MPI_Get_count(&status, MPI_BYTE, &bytes));
-      CADMUS_CHECK(bytes == posted.receive_bytes,
-                   StrCat("a message of ", bytes, " bytes from rank ", posted.peer, " where ",
-                          posted.receive_bytes, " were announced"));
-    }
-    done.push_back(posted.message);
+    Finish(posted, status);
+    done.push_back(posted.envelope.message);
   }
   DropCompleted();
   return true;
+}
+
+void MpiTransport::Finish(const Posted& posted, const MPI_Status& status) {
+  if (posted.received_into == nullptr) return;
+  const Envelope& envelope = posted.envelope;
+  int bytes = 0;
+  CADMUS_MPI_CHECK(MPI_Get_count(&status, MPI_BYTE, &bytes));
+  CADMUS_CHECK(bytes == envelope.bytes,
+               StrCat("a message of ", bytes, " bytes from rank ", envelope.peer, " where ",
+                      envelope.bytes, " were announced"));
+  if (posted.staged != nullptr) {
+    envelope.access->Copy(posted.received_into, posted.staged.get(), envelope.bytes);
+  }
 }
 
 void MpiTransport::DropCompleted() {
@@ -92,7 +110,7 @@ void MpiTransport::DropCompleted() {
   for (size_t i = 0; i < requests_.size(); ++i) {
     if (requests_[i] == MPI_REQUEST_NULL) continue;
     requests_[kept] = requests_[i];
-    posted_[kept] = posted_[i];
+    if (kept != i) posted_[kept] = std::move(posted_[i]);
     ++kept;
   }
   requests_.resize(kept);
@@ -101,14 +119,17 @@ void MpiTransport::DropCompleted() {
 
 void MpiTransport::Cancel(int first, int last) noexcept {
   // What no peer has answered can be taken back; a transfer in progress cannot, and is left to MPI:
-  // the group has failed, and the device's memory stays mapped.
+  // the group has failed, and the device's memory and what is staged stay mapped.
   for (size_t i = 0; i < requests_.size(); ++i) {
-    const bool is_meant = first <= posted_[i].message && posted_[i].message <= last;
+    const bool is_meant =
+        first <= posted_[i].envelope.message && posted_[i].envelope.message <= last;
     if (!is_meant || requests_[i] == MPI_REQUEST_NULL) continue;
-    if (posted_[i].receive_bytes >= 0) MPI_Cancel(&requests_[i]);
+    if (posted_[i].received_into != nullptr) MPI_Cancel(&requests_[i]);
     int done = 0;
     MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
-    if (!done) MPI_Request_free(&requests_[i]);
+    if (done) continue;
+    MPI_Request_free(&requests_[i]);
+    if (posted_[i].staged != nullptr) left_to_mpi_.push_back(std::move(posted_[i].staged));
   }
   DropCompleted();
 }

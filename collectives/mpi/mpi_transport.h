@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// MpiTransport: the Transport over MPI point-to-point messages among all ranks. All but the
-// constructor and Wake runs on the thread that initialised MPI.
+// MpiTransport: the Transport over MPI point-to-point messages among all ranks. What a GPU holds is
+// staged in pinned host memory. All but the constructor and Wake runs on the thread that
+// initialised MPI.
 #pragma once
 
 #include <mpi.h>
 
 #include <atomic>
+#include <memory>
 #include <vector>
 
 #include "collectives/ordered/transport.h"
@@ -15,8 +17,8 @@ namespace cadmus {
 class MpiTransport final : public Transport {
  public:
   void Reserve(int num_messages) override;
-  void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) override;
-  void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) override;
+  void Send(const Envelope& envelope, const void* data) override;
+  void Receive(const Envelope& envelope, void* data) override;
   void Progress(Clock::time_point deadline, std::vector<int>& done) override;
   void Wake() noexcept override { woken_ = true; }
   void Cancel(int first, int last) noexcept override;
@@ -27,10 +29,12 @@ class MpiTransport final : public Transport {
 
  private:
   struct Posted {
-    int message = 0;
-    int peer = 0;
-    int64_t receive_bytes = -1;  // -1: sent
+    Envelope envelope;
+    void* received_into = nullptr;  // null: sent
+    std::shared_ptr<void> staged;   // shared_ptr: as MemoryAccess gives it
   };
+
+  static void Finish(const Posted& posted, const MPI_Status& status);
 
   bool Test(std::vector<int>& done);
   void DropCompleted();
@@ -41,6 +45,7 @@ class MpiTransport final : public Transport {
   std::vector<Posted> posted_;
   std::vector<int> completed_;
   std::vector<MPI_Status> statuses_;
+  std::vector<std::shared_ptr<void>> left_to_mpi_;  // shared_ptr: see Posted
 };
 
 }  // namespace cadmus

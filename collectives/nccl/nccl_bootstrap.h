@@ -8,8 +8,9 @@
 
 namespace cadmus {
 
-// Makes NCCL communicators for the ranks that `host` has brought together; `host` must outlive it.
-// Throws kConfig in a build without NCCL.
+// Makes NCCL communicators for the ranks that `host` (local or mpi) has brought together, and by
+// which they exchange NCCL's ids; `host` must outlive it. Throws kConfig in a build without NCCL,
+// and where libnccl.so.2 is missing or too old.
 std::unique_ptr<Bootstrap> StartNccl(Bootstrap& host);
 
 }  // namespace cadmus

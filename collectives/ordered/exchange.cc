@@ -26,10 +26,11 @@ std::string DescribeHeader(const CallHeader& header) {
 }  // namespace
 
 void Exchange::BeginCall(const Membership& group, const CallInfo& info,
-                         std::chrono::milliseconds limit) {
+                         std::chrono::milliseconds limit, MemoryAccess* access) {
   RequireTags(group, transport_);
   group_ = &group;
   info_ = info;
+  access_ = access;
   watchdog_.Reset(group.size(), limit);
   missing_world_ranks_.clear();
   ThrowIfRevoked(transport_, group, info);
@@ -107,7 +108,8 @@ void Exchange::Post(int index) {
     PostPayload(index);
   } else if (side.direction == Direction::kSend) {
     side.messages_left = 1;
-    transport_.Send(peer, tag, &side.header, sizeof(CallHeader), index);
+    transport_.Send({.peer = peer, .tag = tag, .bytes = sizeof(CallHeader), .message = index},
+                    &side.header);
     PostPayload(index);
   } else {
     side.messages_left = 1;  // the payload is awaited once the header is known to be right
@@ -125,7 +127,9 @@ void Exchange::Post(int index) {
 void Exchange::PostExpectedHeader(int index) {
   Side& side = sides_[static_cast<size_t>(index)];
   const int peer = group_->world_ranks[static_cast<size_t>(side.peer)];
-  transport_.Receive(peer, HeaderTag(), &side.received, sizeof(CallHeader), index);
+  transport_.Receive(
+      {.peer = peer, .tag = HeaderTag(), .bytes = sizeof(CallHeader), .message = index},
+      &side.received);
 }
 
 void Exchange::PostPayload(int index) {
@@ -133,12 +137,16 @@ void Exchange::PostPayload(int index) {
   const int peer = group_->world_ranks[static_cast<size_t>(side.peer)];
   const int64_t tag = PayloadTag();
   for (int64_t begin = 0; begin < side.bytes; begin += Transport::kMaxMessageBytes) {
-    const int64_t bytes = std::min(Transport::kMaxMessageBytes, side.bytes - begin);
+    const Envelope envelope = {.peer = peer,
+                               .tag = tag,
+                               .bytes = std::min(Transport::kMaxMessageBytes, side.bytes - begin),
+                               .message = index,
+                               .access = access_};
     ++side.messages_left;
     if (side.direction == Direction::kSend) {
-      transport_.Send(peer, tag, side.data + begin, bytes, index);
+      transport_.Send(envelope, side.data + begin);
     } else {
-      transport_.Receive(peer, tag, side.data + begin, bytes, index);
+      transport_.Receive(envelope, side.data + begin);
     }
   }
 }

@@ -20,7 +20,9 @@ class Exchange {
   Exchange(Transport& transport, SendsInFlight& sends) : transport_(transport), sends_(sends) {}
 
   // The call that the following rounds belong to. The group must outlive it.
-  void BeginCall(const Membership& group, const CallInfo& info, std::chrono::milliseconds limit);
+  // `access` is of the memory that its messages come from and go to.
+  void BeginCall(const Membership& group, const CallInfo& info, std::chrono::milliseconds limit,
+                 MemoryAccess* access = nullptr);
 
   // Add to the next round; `peer` is a rank of the group. With a header, the call is announced to
   // `peer` or expected from it; every call begins so with each peer that it talks to.
@@ -69,6 +71,7 @@ class Exchange {
   SendsInFlight& sends_;
   const Membership* group_ = nullptr;
   CallInfo info_;
+  MemoryAccess* access_ = nullptr;
   Watchdog watchdog_;
   std::vector<Side> sides_;          // kept for their storage, as are the other vectors
   std::vector<int> last_from_peer_;  // the last side that expects an announcement, or -1

@@ -2,7 +2,6 @@
 #include "collectives/ordered/ordered_collectives.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "collectives/ordered/rank_order_sum.h"
@@ -16,19 +15,15 @@ namespace {
 constexpr int64_t kWholeBufferBytes = 4096;
 constexpr int64_t kCacheLine = 64;
 
-void Copy(void* to, const void* from, int64_t bytes) {
-  if (bytes > 0 && to != from) std::memcpy(to, from, static_cast<size_t>(bytes));
-}
-
 // One call under way.
 class OrderedCall {
  public:
   OrderedCall(const CollectiveCall& call, const Membership& group, const CallInfo& info,
-              const TensorView& workspace, Exchange& exchange)
+              const CallMemory& memory, Exchange& exchange)
       : call_(call),
         group_(group),
         header_(MakeHeader(info)),
-        workspace_(workspace),
+        memory_(memory),
         exchange_(exchange),
         item_bytes_(SizeOf(call.dtype)),
         input_(static_cast<const char*>(call.input)),
@@ -173,6 +168,10 @@ class OrderedCall {
     }
   }
 
+  void Copy(void* to, const void* from, int64_t bytes) const {
+    if (to != from) CopyBytes(memory_.access, to, from, bytes);
+  }
+
   void SendAnnounced(int peer, const char* data, int64_t bytes) {
     header_.bytes = bytes;
     exchange_.Send(peer, data, bytes, &header_);
@@ -203,10 +202,11 @@ class OrderedCall {
 
   // The workspace in equal slots, one for what each other rank sends.
   int64_t SlotBytes() const {
-    return workspace_.num_bytes() / (group_.size() - 1) / kCacheLine * kCacheLine;
+    return memory_.workspace.num_bytes() / (group_.size() - 1) / kCacheLine * kCacheLine;
   }
   char* Slot(int peer) const {
-    return static_cast<char*>(workspace_.raw()) + SlotBytes() * (peer - (peer > group_.rank));
+    return static_cast<char*>(memory_.workspace.raw()) +
+           SlotBytes() * (peer - (peer > group_.rank));
   }
 
   void SumSlots(const char* own, char* output, int64_t count) {
@@ -215,13 +215,17 @@ class OrderedCall {
     for (int rank = 0; rank < group_.size(); ++rank) {
       inputs.push_back(rank == group_.rank ? own : Slot(rank));
     }
-    SumInRankOrder(call_.dtype, inputs, output, count);
+    if (memory_.access != nullptr) {
+      memory_.access->SumInRankOrder(call_.dtype, inputs, output, count);
+    } else {
+      SumInRankOrder(call_.dtype, inputs, output, count);
+    }
   }
 
   const CollectiveCall& call_;
   const Membership& group_;
   CallHeader header_;
-  const TensorView& workspace_;
+  const CallMemory& memory_;
   Exchange& exchange_;
   int64_t item_bytes_;
   const char* input_;
@@ -232,8 +236,8 @@ class OrderedCall {
 }  // namespace
 
 void RunOrdered(std::span<const CollectiveCall> calls, const Membership& group,
-                const CallInfo& info, const TensorView& workspace, Exchange& exchange) {
-  OrderedCall call(calls[0], group, info, workspace, exchange);
+                const CallInfo& info, const CallMemory& memory, Exchange& exchange) {
+  OrderedCall call(calls[0], group, info, memory, exchange);
   switch (calls[0].op) {
     case CollectiveOp::kAllReduce:
       return call.AllReduce();
@@ -255,7 +259,7 @@ void RunOrdered(std::span<const CollectiveCall> calls, const Membership& group,
         CallInfo one_info = info;
         one_info.dtype = one.dtype;
         one_info.site = one.site;
-        OrderedCall(one, group, one_info, workspace, exchange).AddSendOrReceive();
+        OrderedCall(one, group, one_info, memory, exchange).AddSendOrReceive();
       }
       return exchange.RunRound();
     case CollectiveOp::kGroup:

@@ -7,13 +7,20 @@
 
 #include "collectives/communicator/collective_call.h"
 #include "collectives/ordered/exchange.h"
+#include "collectives/ordered/memory_access.h"
 #include "kernels/base/tensor_view.h"
 
 namespace cadmus {
 
+// What a group lends its calls: room to sum in, and access to it and to their buffers.
+struct CallMemory {
+  TensorView workspace = {};
+  MemoryAccess* access = nullptr;
+};
+
 // Runs one call, or sends and receives together, of `group` in the rounds of `exchange`, whose
-// BeginCall has been given `info`.
+// BeginCall has been given `info` and the access of `memory`.
 void RunOrdered(std::span<const CollectiveCall> calls, const Membership& group,
-                const CallInfo& info, const TensorView& workspace, Exchange& exchange);
+                const CallInfo& info, const CallMemory& memory, Exchange& exchange);
 
 }  // namespace cadmus

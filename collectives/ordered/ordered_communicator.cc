@@ -6,25 +6,15 @@
 #include <string_view>
 #include <utility>
 
+#include "collectives/ordered/hold_stream.h"
 #include "collectives/ordered/ordered_collectives.h"
 #include "kernels/base/error.h"
-#include "kernels/cpu/stream.h"
 
 namespace cadmus {
 namespace {
 
 // Calls of one group that may be issued and not yet over; a further one waits.
 constexpr int kMaxPendingCalls = 32;
-
-CallInfo InfoOf(std::span<const CollectiveCall> calls, const std::string& group, int64_t sequence) {
-  CallInfo info{.group = group,
-                .op = calls.size() > 1 ? CollectiveOp::kGroup : calls[0].op,
-                .sequence = sequence,
-                .dtype = calls[0].dtype,
-                .site = calls[0].site};
-  for (const CollectiveCall& call : calls) info.bytes += call.payload_bytes;
-  return info;
-}
 
 // Not those that run together with others.
 bool IsLoneSend(std::span<const CollectiveCall> calls) {
@@ -167,11 +157,12 @@ class OrderedCommunicator::Turn {
   PendingCall* pending_;
 };
 
-OrderedCommunicator::OrderedCommunicator(Endpoint& endpoint, Membership membership, Device& device,
+OrderedCommunicator::OrderedCommunicator(const Origin& origin, Membership membership,
                                          const CommunicatorOptions& options)
-    : Communicator(membership.name, membership.rank, membership.size(), device, options),
-      endpoint_(endpoint),
-      membership_(std::move(membership)) {
+    : Communicator(membership.name, membership.rank, membership.size(), origin.device, options),
+      endpoint_(origin.endpoint),
+      membership_(std::move(membership)),
+      access_(origin.access) {
   for (int i = 0; i < kMaxPendingCalls; ++i) {
     pending_.push_back(std::make_unique<PendingCall>(*this));
     free_.push_back(pending_.back().get());
@@ -189,14 +180,28 @@ std::unique_ptr<Communicator> OrderedCommunicator::Connect(Endpoint& endpoint, i
                                                            const CommunicatorOptions& options) {
   Membership meeting{.name = "world", .context = 0, .world_ranks = {}, .rank = rank};
   for (int i = 0; i < size; ++i) meeting.world_ranks.push_back(i);
-  return Make(endpoint, meeting, meeting.world_ranks, "world", device, options, options.limit);
+  return Make({.endpoint = endpoint,
+               .over = meeting,
+               .device = device,
+               .access = MakeMemoryAccess(device),
+               .limit = options.limit},
+              meeting.world_ranks, "world", options);
 }
 
-std::unique_ptr<Communicator> OrderedCommunicator::Make(Endpoint& endpoint, const Membership& over,
+OrderedCommunicator::Origin OrderedCommunicator::OriginOver(const Membership& over) {
+  return {.endpoint = endpoint_,
+          .over = over,
+          .device = device(),
+          .access = access_,
+          .limit = options().limit};
+}
+
+std::unique_ptr<Communicator> OrderedCommunicator::Make(const Origin& origin,
                                                         std::span<const int> members,
-                                                        std::string name, Device& device,
-                                                        const CommunicatorOptions& options,
-                                                        std::chrono::milliseconds limit) {
+                                                        std::string name,
+                                                        const CommunicatorOptions& options) {
+  Endpoint& endpoint = origin.endpoint;
+  const Membership& over = origin.over;
   CheckMembers(members, over);
   Membership membership{.name = std::move(name), .context = 0, .world_ranks = {}, .rank = 0};
   for (size_t i = 0; i < members.size(); ++i) {
@@ -209,7 +214,7 @@ std::unique_ptr<Communicator> OrderedCommunicator::Make(Endpoint& endpoint, cons
   endpoint.worker.Run([&] {
     endpoint.recorder.Start(record);
     try {
-      membership.context = AgreeOnContext(endpoint, over, members, info, limit);
+      membership.context = AgreeOnContext(endpoint, over, members, info, origin.limit);
     } catch (...) {
       endpoint.exchange.Abandon();
       endpoint.recorder.Fail(record, endpoint.exchange.missing_world_ranks());
@@ -218,7 +223,7 @@ std::unique_ptr<Communicator> OrderedCommunicator::Make(Endpoint& endpoint, cons
     endpoint.recorder.Finish(record);
   });
   return std::unique_ptr<Communicator>(
-      new OrderedCommunicator(endpoint, std::move(membership), device, options));
+      new OrderedCommunicator(origin, std::move(membership), options));
 }
 
 std::unique_ptr<Communicator> OrderedCommunicator::MakeGroup(std::span<const int> members,
@@ -226,8 +231,7 @@ std::unique_ptr<Communicator> OrderedCommunicator::MakeGroup(std::span<const int
                                                              const CommunicatorOptions& options) {
   ThrowIfFailed();
   try {
-    return Make(endpoint_, membership_, members, std::move(name), device(), options,
-                this->options().limit);
+    return Make(OriginOver(membership_), members, std::move(name), options);
   } catch (const Error& error) {
     if (error.kind() == Kind::kCommunication) Fail(std::current_exception());
     throw;
@@ -247,7 +251,7 @@ std::unique_ptr<Communicator> OrderedCommunicator::Rebuild(int64_t epoch,
   // failed, can be mistaken for it.
   Membership meeting = membership_;
   meeting.context = (membership_.context + 1) * kEpochs + epoch;
-  return Make(endpoint_, meeting, members, name(), device(), options(), options().limit);
+  return Make(OriginOver(meeting), members, name(), options());
 }
 
 OrderedCommunicator::PendingCall& OrderedCommunicator::TakePending() {
@@ -277,7 +281,7 @@ void OrderedCommunicator::Issue(std::span<const CollectiveCall> calls, Stream& s
   pending.record = endpoint_.recorder.Issue(InfoOf(calls, name(), pending.sequence));
   if (IsLoneSend(calls) && !std::exchange(has_sent_, true)) ++endpoint_.num_sending_groups;
   endpoint_.worker.Queue(pending, pending.Place());
-  cpu::Run(stream, Turn(pending));
+  HoldStream(stream, Turn(pending));
 }
 
 void OrderedCommunicator::Execute(PendingCall& pending) {
@@ -285,8 +289,9 @@ void OrderedCommunicator::Execute(PendingCall& pending) {
   try {
     ThrowIfFailed();
     const CallInfo info = InfoOf(pending.calls, name(), pending.sequence);
-    endpoint_.exchange.BeginCall(membership_, info, options().limit);
-    RunOrdered(pending.calls, membership_, info, workspace(), endpoint_.exchange);
+    endpoint_.exchange.BeginCall(membership_, info, options().limit, access_.get());
+    RunOrdered(pending.calls, membership_, info,
+               {.workspace = workspace(), .access = access_.get()}, endpoint_.exchange);
   } catch (...) {
     endpoint_.exchange.Abandon();
     endpoint_.recorder.Fail(pending.record, endpoint_.exchange.missing_world_ranks());
@@ -302,8 +307,11 @@ void OrderedCommunicator::StartSend(PendingCall& pending) {
     ThrowIfFailed();
     SendsInFlight& sends = endpoint_.sends;
     sends.ReserveSends(endpoint_.num_sending_groups * kMaxPendingCalls);
-    sends.Start(pending.calls[0], membership_, InfoOf(pending.calls, name(), pending.sequence),
-                options().limit, pending);
+    sends.Start(pending.calls[0], InfoOf(pending.calls, name(), pending.sequence),
+                {.group = membership_,
+                 .sender = pending,
+                 .limit = options().limit,
+                 .access = access_.get()});
   } catch (...) {
     endpoint_.recorder.Fail(pending.record, {});
     FailWithSends(std::current_exception());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// OrderedCommunicator: a group over any Transport, for cpu devices. A call takes its place in the
-// rank's communication worker when it is issued, starts when its stream reaches it, and holds the
-// stream until it ends; the worker goes on with later calls once a send is started. A failed group
-// refuses later calls with the same error, with which its sends in flight end too.
+// OrderedCommunicator: a group over any Transport, for cpu and cuda devices. A call takes its place
+// in the rank's communication worker when it is issued, starts when its stream reaches it, and
+// holds the stream until it ends; the worker goes on with later calls once a send is started. A
+// failed group refuses later calls with the same error, with which its sends in flight end too.
 #pragma once
 
 #include <array>
@@ -16,6 +16,7 @@
 
 #include "collectives/communicator/communicator.h"
 #include "collectives/ordered/endpoint.h"
+#include "collectives/ordered/memory_access.h"
 
 namespace cadmus {
 
@@ -39,14 +40,22 @@ class OrderedCommunicator final : public Communicator {
   class PendingCall;
   class Turn;
 
-  OrderedCommunicator(Endpoint& endpoint, Membership membership, Device& device,
+  // What a group has from the one that it is made of.
+  struct Origin {
+    Endpoint& endpoint;
+    const Membership& over;  // its messages go over the context of this
+    Device& device;
+    std::shared_ptr<MemoryAccess> access;
+    std::chrono::milliseconds limit;  // of the making
+  };
+
+  OrderedCommunicator(const Origin& origin, Membership membership,
                       const CommunicatorOptions& options);
 
-  // `members` (ranks of `over`) make a group and warm it; messages go over `over.context`.
-  static std::unique_ptr<Communicator> Make(Endpoint& endpoint, const Membership& over,
-                                            std::span<const int> members, std::string name,
-                                            Device& device, const CommunicatorOptions& options,
-                                            std::chrono::milliseconds limit);
+  // `members` (ranks of `origin.over`) make a group and warm it.
+  static std::unique_ptr<Communicator> Make(const Origin& origin, std::span<const int> members,
+                                            std::string name, const CommunicatorOptions& options);
+  Origin OriginOver(const Membership& over);
 
   PendingCall& TakePending();
   void Release(PendingCall& pending) noexcept;
@@ -58,7 +67,8 @@ class OrderedCommunicator final : public Communicator {
 
   Endpoint& endpoint_;
   const Membership membership_;
-  int64_t num_collectives_ = 0;  // issued: what all ranks count alike
+  const std::shared_ptr<MemoryAccess> access_;  // shared_ptr: see MakeMemoryAccess
+  int64_t num_collectives_ = 0;                 // issued: what all ranks count alike
   int64_t num_point_to_point_ = 0;
   bool has_sent_ = false;
 

@@ -9,10 +9,9 @@
 
 namespace cadmus {
 
-void SendsInFlight::Start(const CollectiveCall& call, const Membership& group, const CallInfo& info,
-                          std::chrono::milliseconds limit, Sender& sender) {
-  RequireTags(group, transport_);
-  ThrowIfRevoked(transport_, group, info);
+void SendsInFlight::Start(const CollectiveCall& call, const CallInfo& info, const Origin& origin) {
+  RequireTags(origin.group, transport_);
+  ThrowIfRevoked(transport_, origin.group, info);
   const int64_t bytes = call.count * SizeOf(call.dtype);
   const int64_t pieces = (bytes + Transport::kMaxMessageBytes - 1) / Transport::kMaxMessageBytes;
   messages_per_send_ = std::max(messages_per_send_, 1 + static_cast<int>(pieces));
@@ -20,19 +19,19 @@ void SendsInFlight::Start(const CollectiveCall& call, const Membership& group, c
   Reserve(0);
   const Clock::time_point now = Clock::now();
   Send& send = sends_[index];
-  send = {.sender = &sender,
-          .group = &group,
+  send = {.sender = &origin.sender,
+          .group = &origin.group,
           .info = info,
           .peer = call.peer,
-          .limit = limit,
+          .limit = origin.limit,
           .began = now,
-          .deadline = now + limit};
+          .deadline = now + origin.limit};
   send.header = MakeHeader(info);
   send.header.sequence = -1;
   send.header.bytes = bytes;
   ++num_open_;
   try {
-    Post(call, index);
+    PostMessages(call, index, origin.access);
   } catch (...) {
     transport_.Cancel(MessageOf(index), MessageOf(index));
     send.sender = nullptr;
@@ -41,18 +40,25 @@ void SendsInFlight::Start(const CollectiveCall& call, const Membership& group, c
   }
 }
 
-void SendsInFlight::Post(const CollectiveCall& call, size_t index) {
+void SendsInFlight::PostMessages(const CollectiveCall& call, size_t index, MemoryAccess* access) {
   Send& send = sends_[index];
   const int peer = send.group->world_ranks[static_cast<size_t>(send.peer)];
   const int message = MessageOf(index);
   send.messages_left = 1;
-  transport_.Send(peer, TagOf(*send.group, Lane::kSendHeader), &send.header, sizeof(CallHeader),
-                  message);
+  transport_.Send({.peer = peer,
+                   .tag = TagOf(*send.group, Lane::kSendHeader),
+                   .bytes = sizeof(CallHeader),
+                   .message = message},
+                  &send.header);
   const auto* data = static_cast<const char*>(call.input);
   for (int64_t begin = 0; begin < send.header.bytes; begin += Transport::kMaxMessageBytes) {
     ++send.messages_left;
-    transport_.Send(peer, TagOf(*send.group, Lane::kSendPayload), data + begin,
-                    std::min(Transport::kMaxMessageBytes, send.header.bytes - begin), message);
+    transport_.Send({.peer = peer,
+                     .tag = TagOf(*send.group, Lane::kSendPayload),
+                     .bytes = std::min(Transport::kMaxMessageBytes, send.header.bytes - begin),
+                     .message = message,
+                     .access = access},
+                    data + begin);
   }
 }
 

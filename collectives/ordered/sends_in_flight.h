@@ -34,10 +34,17 @@ class SendsInFlight final : public CommunicationWorker::Background {
   SendsInFlight(Transport& transport, CommunicationWorker& worker)
       : transport_(transport), worker_(worker) {}
 
-  // Starts `call`, a send, whose buffer, group and sender must outlive it. `info` describes it.
-  // Throws kCommunication if the group is revoked or the transport fails; it is then not in flight.
-  void Start(const CollectiveCall& call, const Membership& group, const CallInfo& info,
-             std::chrono::milliseconds limit, Sender& sender);
+  // Whose a send is, and what it is held to. All outlive it.
+  struct Origin {
+    const Membership& group;
+    Sender& sender;
+    std::chrono::milliseconds limit;
+    MemoryAccess* access = nullptr;  // of the buffer
+  };
+
+  // Starts `call`, a send, whose buffer must outlive it. `info` describes it. Throws kCommunication
+  // if the group is revoked or the transport fails; it is then not in flight.
+  void Start(const CollectiveCall& call, const CallInfo& info, const Origin& origin);
 
   // Ends those of the group of `context` with `failure`: behind a message that is lost, a peer
   // would take a later one for it.
@@ -78,7 +85,7 @@ class SendsInFlight final : public CommunicationWorker::Background {
   static size_t IndexOf(int message) { return static_cast<size_t>(-1 - message); }
 
   size_t TakeFree();
-  void Post(const CollectiveCall& call, size_t index);
+  void PostMessages(const CollectiveCall& call, size_t index, MemoryAccess* access);
   void Complete(size_t index, Clock::time_point now);
   void End(size_t index, std::exception_ptr failure, std::span<const int> missing);
   // Those of its group too, it last.

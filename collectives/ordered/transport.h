@@ -12,6 +12,17 @@
 
 namespace cadmus {
 
+class MemoryAccess;
+
+// What a message has besides its bytes; both of its sides post one.
+struct Envelope {
+  int peer = 0;  // a rank of the world
+  int64_t tag = 0;
+  int64_t bytes = 0;               // at most Transport::kMaxMessageBytes
+  int message = 0;                 // by which the poster knows it
+  MemoryAccess* access = nullptr;  // of the memory that it comes from or goes to
+};
+
 class Transport {
  public:
   using Clock = std::chrono::steady_clock;
@@ -26,11 +37,11 @@ class Transport {
   // Room for `num_messages` under way at once, so that neither posting nor progress allocates.
   virtual void Reserve(int num_messages) = 0;
 
-  // Posts one message to or from rank `peer` of the world, at most kMaxMessageBytes. Messages
-  // between two ranks with one tag arrive in order, with the size that was posted; they may be
-  // reported in another. The memory is in use until Progress reports `message`, or Cancel returns.
-  virtual void Send(int peer, int64_t tag, const void* data, int64_t bytes, int message) = 0;
-  virtual void Receive(int peer, int64_t tag, void* data, int64_t bytes, int message) = 0;
+  // Messages between two ranks with one tag arrive in order, with the size that was posted; they
+  // may be reported in another. The memory at `data` is in use until Progress reports the message,
+  // or Cancel returns.
+  virtual void Send(const Envelope& envelope, const void* data) = 0;
+  virtual void Receive(const Envelope& envelope, void* data) = 0;
 
   // Appends the messages that are complete to `done`. If none is, waits for one, at most until
   // `deadline`, and returns early after a revocation or Wake, also one that came since Progress

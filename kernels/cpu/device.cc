@@ -20,9 +20,8 @@ const char* VectorUnits() {
   return "no AVX2";
 }
 
-bool HasBf16Products() {
-  return __builtin_cpu_supports("avx512bf16") || __builtin_cpu_supports("amx-bf16");
-}
+// A processor with AMX has these too.
+bool HasBf16Products() { return __builtin_cpu_supports("avx512bf16"); }
 
 DeviceProperties PropertiesOf(int64_t memory_bytes, const ThreadPool& pool) {
   DeviceProperties properties;

@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "kernels/base/error.h"
-#include "kernels/cpu/work_queue.h"
 #include "kernels/device/device.h"
+#include "kernels/device/work_queue.h"
 
 namespace cadmus::cpu {
 

@@ -6,11 +6,13 @@
 #include <array>
 
 #include "kernels/base/error.h"
+#include "kernels/base/log.h"
 #include "kernels/cuda/blas.h"
 #include "kernels/cuda/cuda_check.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/register.h"
 #include "kernels/cuda/stream.h"
+#include "kernels/ops/gpu_kernels.h"
 
 namespace cadmus::cuda {
 namespace {
@@ -29,9 +31,9 @@ void RequireGpu(int ordinal) {
   if (error != cudaSuccess || count <= ordinal) {
     static_cast<void>(cudaGetLastError());
     throw Error(Kind::kConfig,
-                StrCat("no GPU to open: ",
+                StrCat("device.kind = CUDA, but there is no GPU to open: ",
                        error != cudaSuccess ? cudaGetErrorString(error) : "none is visible",
-                       "; choose the cpu device, or install the NVIDIA driver and look at "
+                       ": set device.kind = CPU, or install the NVIDIA driver and look at "
                        "nvidia-smi and CUDA_VISIBLE_DEVICES"));
   }
 }
@@ -48,7 +50,7 @@ DeviceProperties PropertiesOf(int ordinal, int64_t memory_bytes) {
   if (properties.capability < kOldestCapability) {
     throw Error(Kind::kConfig,
                 StrCat(gpu.name, " has compute capability ", gpu.major, ".", gpu.minor,
-                       "; Cadmus needs 8.0 (A100) or newer: choose the cpu device"));
+                       "; Cadmus needs 8.0 (A100) or newer: set device.kind = CPU"));
   }
   return properties;
 }
@@ -114,6 +116,8 @@ std::unique_ptr<CudaDevice> CudaDevice::Open(int64_t memory_bytes) {
   RequireGpu(ordinal_);
   CADMUS_CUDA_CHECK(cudaSetDevice(ordinal_), Where{ordinal_});
   DeviceProperties properties = PropertiesOf(ordinal_, memory_bytes);
+  const std::string unproven = UnprovenGpuKernels(GpuKernels());
+  if (!unproven.empty()) LogWarning(unproven);
   auto slab = std::make_unique<Slab>(memory_bytes);
   return std::unique_ptr<CudaDevice>(
       new CudaDevice(std::move(properties), PciIdOf(ordinal_), std::move(slab)));
@@ -146,16 +150,20 @@ std::unique_ptr<Event> CudaDevice::NewEvent() {
 std::shared_ptr<void> CudaDevice::NewHostMemory(int64_t bytes) { return pinned_->Allocate(bytes); }
 
 void CudaDevice::DoCopy(void* destination, const void* source, int64_t bytes, Stream& stream) {
-  const CudaStream& to = CudaStreamOf(stream);
-  CADMUS_CUDA_CHECK(cudaMemcpyAsync(destination, source, static_cast<size_t>(bytes),
-                                    cudaMemcpyDefault, to.handle()),
-                    to.where());
+  CudaStream& cuda_stream = CudaStreamOf(stream);
+  cuda_stream.Issue([&cuda_stream, destination, source, bytes](cudaStream_t to) {
+    CADMUS_CUDA_CHECK(
+        cudaMemcpyAsync(destination, source, static_cast<size_t>(bytes), cudaMemcpyDefault, to),
+        cuda_stream.where());
+  });
 }
 
 void CudaDevice::DoFillZero(void* destination, int64_t bytes, Stream& stream) {
-  const CudaStream& to = CudaStreamOf(stream);
-  CADMUS_CUDA_CHECK(cudaMemsetAsync(destination, 0, static_cast<size_t>(bytes), to.handle()),
-                    to.where());
+  CudaStream& cuda_stream = CudaStreamOf(stream);
+  cuda_stream.Issue([&cuda_stream, destination, bytes](cudaStream_t to) {
+    CADMUS_CUDA_CHECK(cudaMemsetAsync(destination, 0, static_cast<size_t>(bytes), to),
+                      cuda_stream.where());
+  });
 }
 
 std::unique_ptr<Device> OpenCudaDevice(int64_t memory_bytes) {

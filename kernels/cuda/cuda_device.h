@@ -21,6 +21,7 @@ class CudaDevice final : public Device {
 
   int ordinal() const { return ordinal_; }
   const std::string& pci_id() const { return pci_id_; }  // "0000:1b:00.0", as NVML wants it
+  Faults& faults() { return *faults_; }
   // Made at the first call: in set-up, by the first gemm plan.
   Blas& blas();
 

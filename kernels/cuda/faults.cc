@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <new>
+#include <utility>
 
 #include "kernels/base/error.h"
 #include "kernels/cuda/cuda_check.h"
@@ -50,7 +51,20 @@ Faults::~Faults() {
   }
 }
 
+void Faults::Fail(std::exception_ptr failure) {
+  const std::lock_guard lock(mutex_);
+  if (failure_ == nullptr) failure_ = std::move(failure);
+}
+
+void Faults::ThrowIfFailed() {
+  std::unique_lock lock(mutex_);
+  const std::exception_ptr failure = std::exchange(failure_, nullptr);
+  lock.unlock();
+  if (failure != nullptr) std::rethrow_exception(failure);
+}
+
 void Faults::ThrowIfRaised() {
+  ThrowIfFailed();
   std::atomic_ref<FaultCode> code(host_record_->code);
   if (code.load(std::memory_order_acquire) == FaultCode::kNone) return;
   const std::string message = Describe(*host_record_);

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <mutex>
 
 namespace cadmus::cuda {
 
@@ -37,10 +39,16 @@ class Faults {
   // Throws the reported fault, if any, and clears it. The caller has waited for the device.
   void ThrowIfRaised();
 
+  // A failure that the host has found, for who waits for the device: thrown once. Any thread.
+  void Fail(std::exception_ptr failure);
+  void ThrowIfFailed();
+
  private:
   int device_;
   FaultRecord* host_record_ = nullptr;
   FaultView view_;
+  std::mutex mutex_;
+  std::exception_ptr failure_;
 };
 
 }  // namespace cadmus::cuda

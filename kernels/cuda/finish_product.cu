@@ -12,9 +12,10 @@ struct Matrices {
   int64_t batch_stride, row_stride;
 };
 
-template <class T>
+// T: of C, B: of the bias.
+template <class T, class B>
 __global__ void __launch_bounds__(kThreads)
-    FinishProductKernel(T* c, const T* bias, bool clears, const Matrices shape) {
+    FinishProductKernel(T* c, const B* bias, bool clears, const Matrices shape) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= shape.batch * shape.rows * shape.columns) return;
   const int64_t column = i % shape.columns, row = i / shape.columns % shape.rows;
@@ -35,10 +36,18 @@ void FinishProduct(const ProductRest& rest, Stream& stream) {
                           .columns = c.dim(rows + 1),
                           .batch_stride = rows == 1 ? c.stride(0) : 0,
                           .row_stride = c.stride(rows)};
+  const auto finish = [&]<class T, class B>(T* to, const B* bias) {
+    LaunchKernel("Gemm", &FinishProductKernel<T, B>, {.x = DivideUp(c.num_elements(), kThreads)},
+                 stream, to, bias, rest.clears, shape);
+  };
   DispatchFloat(c.dtype(), [&](auto storage) {
     using T = typename decltype(storage)::Type;
-    LaunchKernel("Gemm", &FinishProductKernel<T>, {.x = DivideUp(c.num_elements(), kThreads)},
-                 stream, Data<T>(c), Data<T>(rest.bias_N), rest.clears, shape);
+    if constexpr (std::is_same_v<T, float>) {
+      if (rest.bias_N.dtype() == DType::kBF16) {
+        return finish(Data<T>(c), Data<__nv_bfloat16>(rest.bias_N));
+      }
+    }
+    finish(Data<T>(c), Data<T>(rest.bias_N));
   });
 }
 

@@ -53,21 +53,29 @@ cudaDataType_t DataType(DType dtype) {
   }
 }
 
-cublasLtMatrixLayoutOpaque_t Layout(const GemmSpec& spec, int64_t rows, int64_t columns,
-                                    int64_t row_stride, int64_t batch_stride, const Where& where) {
+// A matrix as it lies in memory.
+struct Matrix {
+  DType dtype = DType::kNone;
+  int64_t rows = 0, columns = 0;
+  int64_t row_stride = 0;  // 0: contiguous
+  int64_t batch_stride = 0;
+};
+
+cublasLtMatrixLayoutOpaque_t Layout(const Matrix& matrix, int64_t num_matrices,
+                                    const Where& where) {
   cublasLtMatrixLayoutOpaque_t layout;
-  const int64_t stride = row_stride == 0 ? columns : row_stride;
-  CADMUS_BLAS_CHECK(
-      cublasLtMatrixLayoutInit(&layout, DataType(spec.dtype), static_cast<uint64_t>(columns),
-                               static_cast<uint64_t>(rows), stride),
-      where);
-  const auto batch = static_cast<int32_t>(spec.batch);
+  const int64_t row_stride = matrix.row_stride == 0 ? matrix.columns : matrix.row_stride;
+  CADMUS_BLAS_CHECK(cublasLtMatrixLayoutInit(&layout, DataType(matrix.dtype),
+                                             static_cast<uint64_t>(matrix.columns),
+                                             static_cast<uint64_t>(matrix.rows), row_stride),
+                    where);
+  const auto batch = static_cast<int32_t>(num_matrices);
   CADMUS_BLAS_CHECK(cublasLtMatrixLayoutSetAttribute(&layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
                                                      &batch, sizeof(batch)),
                     where);
   CADMUS_BLAS_CHECK(
       cublasLtMatrixLayoutSetAttribute(&layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
-                                       &batch_stride, sizeof(batch_stride)),
+                                       &matrix.batch_stride, sizeof(matrix.batch_stride)),
       where);
   return layout;
 }
@@ -93,11 +101,24 @@ Problem MakeProblem(const GemmSpec& spec, const BatchStrides& strides, const voi
     set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
   }
-  problem.a = Layout(spec, a_yes ? spec.k : spec.m, a_yes ? spec.m : spec.k, spec.row_stride_a,
-                     strides.a, where);
-  problem.b = Layout(spec, b_yes ? spec.n : spec.k, b_yes ? spec.k : spec.n, spec.row_stride_b,
-                     strides.b, where);
-  problem.c = Layout(spec, spec.m, spec.n, spec.row_stride_c, strides.c, where);
+  const Matrix a = {.dtype = spec.dtype,
+                    .rows = a_yes ? spec.k : spec.m,
+                    .columns = a_yes ? spec.m : spec.k,
+                    .row_stride = spec.row_stride_a,
+                    .batch_stride = strides.a};
+  const Matrix b = {.dtype = spec.dtype,
+                    .rows = b_yes ? spec.n : spec.k,
+                    .columns = b_yes ? spec.k : spec.n,
+                    .row_stride = spec.row_stride_b,
+                    .batch_stride = strides.b};
+  const Matrix c = {.dtype = OutputDType(spec),
+                    .rows = spec.m,
+                    .columns = spec.n,
+                    .row_stride = spec.row_stride_c,
+                    .batch_stride = strides.c};
+  problem.a = Layout(a, spec.batch, where);
+  problem.b = Layout(b, spec.batch, where);
+  problem.c = Layout(c, spec.batch, where);
   return problem;
 }
 
@@ -118,6 +139,16 @@ GemmReduction ReductionOf(const cublasLtMatmulAlgo_t& algorithm, const Where& wh
   return GemmReduction::kThroughWorkspace;
 }
 
+// How the library may add up the parts of a split k: never in bf16, and for the same bits not in
+// place, where the order is that of arrival.
+uint32_t AllowedReductions(const GemmSpec& spec) {
+  uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  if (OutputDType(spec) == DType::kBF16) return schemes;
+  schemes |= CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+  if (spec.reproducibility == Reproducibility::kFast) schemes |= CUBLASLT_REDUCTION_SCHEME_INPLACE;
+  return schemes;
+}
+
 // The first usable proposal for operands of this alignment. Depends on the spec, the GPU and the
 // library's version only.
 cublasLtMatmulAlgo_t ChooseAlgorithm(const GemmSpec& spec, const Blas& blas, Problem problem,
@@ -131,11 +162,7 @@ cublasLtMatmulAlgo_t ChooseAlgorithm(const GemmSpec& spec, const Blas& blas, Pro
   };
   set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
       static_cast<uint64_t>(CudaGemmWorkspaceBytes(spec)));
-  if (spec.reproducibility == Reproducibility::kBitwise) {
-    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-        static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE |
-                              CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE));
-  }
+  set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, AllowedReductions(spec));
   for (const auto attribute :
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
@@ -205,8 +232,9 @@ std::shared_ptr<const GemmPlan> MakeGemmPlan(const GemmSpec& spec, Device& devic
     return plan;
   }
   const Where where = {cuda_device->ordinal()};
-  // The library documents its epilogues for f32 and narrower.
-  plan->library_adds_bias = spec.epilogue == Epilogue::kBias && spec.dtype != DType::kF64;
+  // The library documents its epilogues for f32 and narrower, and for a bias of C's dtype.
+  plan->library_adds_bias = spec.epilogue == Epilogue::kBias && spec.dtype != DType::kF64 &&
+                            OutputDType(spec) == spec.dtype;
   const BatchStrides contiguous = {
       .a = spec.row_stride_a == 0
                ? spec.m * spec.k

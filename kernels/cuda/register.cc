@@ -4,11 +4,15 @@
 #include "kernels/cuda/kernels.h"
 #include "kernels/ops/adamw.h"
 #include "kernels/ops/attention.h"
+#include "kernels/ops/bias_gradient.h"
 #include "kernels/ops/cast.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/dropout.h"
 #include "kernels/ops/embedding.h"
+#include "kernels/ops/gelu.h"
 #include "kernels/ops/gemm.h"
+#include "kernels/ops/head_norm.h"
+#include "kernels/ops/layer_norm.h"
 #include "kernels/ops/reduce.h"
 #include "kernels/ops/rms_norm.h"
 #include "kernels/ops/rope.h"
@@ -18,6 +22,7 @@ namespace cadmus::cuda {
 
 void RegisterKernels(KernelTable& table) {
   table.Add<AdamWArgs>(&AdamW);
+  table.Add<BiasGradientArgs>(&BiasGradient);
   table.Add<CastArgs>(&Cast);
   table.Add<CrossEntropyArgs>(&CrossEntropy);
   table.Add<LogitStatisticsArgs>(&LogitStatistics);
@@ -25,6 +30,12 @@ void RegisterKernels(KernelTable& table) {
   table.Add<DropoutArgs>(&Dropout);
   table.Add<EmbeddingForwardArgs>(&EmbeddingForward);
   table.Add<EmbeddingBackwardArgs>(&EmbeddingBackward);
+  table.Add<GeluForwardArgs>(&GeluForward);
+  table.Add<GeluBackwardArgs>(&GeluBackward);
+  table.Add<HeadNormForwardArgs>(&HeadNormForward);
+  table.Add<HeadNormBackwardArgs>(&HeadNormBackward);
+  table.Add<LayerNormForwardArgs>(&LayerNormForward);
+  table.Add<LayerNormBackwardArgs>(&LayerNormBackward);
   table.Add<SumArgs>(&Sum);
   table.Add<SquaredNormArgs>(&SquaredNorm);
   table.Add<ClipFactorArgs>(&ClipFactor);

@@ -10,6 +10,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::string_view kHost = "the host";
+
 // Waits until `query` no longer says cudaErrorNotReady: spins briefly, then naps. The driver's own
 // waits have no limit.
 template <class Query>
@@ -55,13 +57,17 @@ CudaEvent::CudaEvent(int id, int device, std::shared_ptr<Faults> faults)
     : Event(id), device_(device), faults_(std::move(faults)) {
   cudaEvent_t event = nullptr;
   CADMUS_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), Where{device_});
-  handle_ = UniqueHandle<EventTraits>(event);
+  handle_ = std::make_shared<const UniqueHandle<EventTraits>>(event);
 }
 
 void CudaEvent::Synchronize(std::chrono::milliseconds limit) {
   if (stream_name_ == nullptr) return;  // never recorded
-  Await([this] { return cudaEventQuery(handle_.get()); }, "cudaEventQuery", limit,
-        Where{device_, *stream_name_}, StrCat("event ", id()));
+  if (queue_ != nullptr) queue_->Await(place_, limit, {kHost, id()});
+  const auto query = [this] {
+    faults_->ThrowIfFailed();
+    return cudaEventQuery(handle_->get());
+  };
+  Await(query, "cudaEventQuery", limit, Where{device_, *stream_name_}, StrCat("event ", id()));
   faults_->ThrowIfRaised();
 }
 
@@ -70,7 +76,8 @@ CudaStream::CudaStream(Device& device, StreamKind kind, int id, std::string name
     : Stream(device, kind, id, name),
       ordinal_(ordinal),
       faults_(std::move(faults)),
-      shared_name_(std::make_shared<const std::string>(std::move(name))) {
+      shared_name_(std::make_shared<const std::string>(std::move(name))),
+      waiter_name_(StrCat("stream ", this->name())) {
   int lowest = 0, highest = 0;
   CADMUS_CUDA_CHECK(cudaDeviceGetStreamPriorityRange(&lowest, &highest), where());
   cudaStream_t stream = nullptr;
@@ -82,28 +89,82 @@ CudaStream::CudaStream(Device& device, StreamKind kind, int id, std::string name
 }
 
 CudaStream::~CudaStream() {
-  try {
-    Synchronize(device().wait_limit());
-  } catch (const std::exception& e) {
-    LogError(StrCat("stream ", name(), " ends after a failure that nobody waited for: ", e.what()));
+  const auto log_failure = [&](const auto& wait) {
+    try {
+      wait();
+    } catch (const std::exception& e) {
+      LogError(
+          StrCat("stream ", name(), " ends after a failure that nobody waited for: ", e.what()));
+    }
+  };
+  log_failure([&] { EndHostQueue(); });
+  log_failure([&] { Synchronize(device().wait_limit()); });
+}
+
+WorkQueue* CudaStream::StartHostQueue() {
+  if (kind() == StreamKind::kCompute) return nullptr;
+  if (queue_ == nullptr) {
+    queue_ = std::make_shared<WorkQueue>(name());
+    worker_ = std::jthread([queue = queue_.get(), label = RankLabel()] {
+      SetRankLabel(label);
+      queue->RunWorker();
+    });
+  }
+  return queue_.get();
+}
+
+// Lets the thread finish what was issued; throws the failure that nobody was told of.
+void CudaStream::EndHostQueue() {
+  const std::shared_ptr<WorkQueue> queue = std::exchange(queue_, nullptr);
+  if (queue == nullptr) return;
+  queue->Close();
+  worker_.join();
+  if (const std::exception_ptr failure = queue->TakeUnseenFailure()) {
+    std::rethrow_exception(failure);
   }
 }
 
-void CudaStream::Synchronize(std::chrono::milliseconds limit) {
+cudaStream_t CudaStream::handle() const {
+  if (queue_ != nullptr) queue_->Await(queue_->num_issued(), device().wait_limit(), {kHost});
+  return handle_.get();
+}
+
+void CudaStream::AwaitGpu(std::chrono::milliseconds limit) const {
   Await([this] { return cudaStreamQuery(handle_.get()); }, "cudaStreamQuery", limit, where(),
         "the end");
+}
+
+void CudaStream::Synchronize(std::chrono::milliseconds limit) {
+  if (queue_ != nullptr) queue_->Await(queue_->num_issued(), limit, {kHost});
+  const auto query = [this] {
+    faults_->ThrowIfFailed();
+    return cudaStreamQuery(handle_.get());
+  };
+  Await(query, "cudaStreamQuery", limit, where(), "the end");
   faults_->ThrowIfRaised();
 }
 
 void CudaStream::DoRecord(Event& event) {
   auto& mark = static_cast<CudaEvent&>(event);
-  CADMUS_CUDA_CHECK(cudaEventRecord(mark.handle_.get(), handle_.get()), where());
+  Issue([this, handle = mark.handle_](cudaStream_t to) {
+    CADMUS_CUDA_CHECK(cudaEventRecord(handle->get(), to), where());
+  });
   mark.stream_name_ = shared_name_;
+  mark.queue_ = queue_;
+  mark.place_ = queue_ == nullptr ? 0 : queue_->num_issued();
 }
 
+// A mark that a host queue has yet to make is awaited first, as on the cpu device: by the host on
+// behalf of a stream that has no queue itself.
 void CudaStream::DoWait(Event& event) {
   const auto& mark = static_cast<const CudaEvent&>(event);
-  CADMUS_CUDA_CHECK(cudaStreamWaitEvent(handle_.get(), mark.handle_.get(), 0), where());
+  if (mark.queue_ != nullptr && mark.queue_ == queue_) return;
+  const Waiter waiter = {waiter_name_, event.id()};
+  Issue([this, waiter, handle = mark.handle_, queue = mark.queue_,
+         place = mark.place_](cudaStream_t to) {
+    if (queue != nullptr) queue->Await(place, device().wait_limit(), waiter);
+    CADMUS_CUDA_CHECK(cudaStreamWaitEvent(to, handle->get(), 0), where());
+  });
 }
 
 CudaStream& CudaStreamOf(Stream& stream) {

@@ -8,6 +8,7 @@
 
 #include "kernels/base/error.h"
 #include "kernels/base/quantity.h"
+#include "launch/commands/print_json.h"
 #include "launch/config/parse_text.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/plan/text_table.h"
@@ -21,10 +22,6 @@ namespace cadmus {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-void PrintJson(const Json& json) {
-  std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n' << std::flush;
-}
 
 // "1.2e-07"
 std::string ShortText(double value) {

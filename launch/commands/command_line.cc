@@ -53,7 +53,9 @@ void AddGenerate(CLI::App& app, Chosen& chosen) {
   auto flags = std::make_shared<GenerateFlags>();
   CLI::App* verb = app.add_subcommand("generate", "Continue a text with a trained model");
   verb->add_option("RUN", flags->run, "Folder of a run, or of one of its checkpoints")->required();
-  verb->add_option("--prompt", flags->prompt, "Text to continue")->required();
+  verb->add_option("--prompt", flags->prompt,
+                   "Text to continue, behind the token that the tokenizer puts first")
+      ->required();
   verb->add_option("--max-tokens", flags->max_tokens, "New tokens at most")->capture_default_str();
   verb->add_option("--temperature", flags->sampling.temperature, "0: greedy")
       ->capture_default_str();

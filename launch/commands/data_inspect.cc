@@ -9,6 +9,7 @@
 
 #include "kernels/base/error.h"
 #include "kernels/base/quantity.h"
+#include "launch/commands/print_json.h"
 #include "runtime/data/data_sidecar.h"
 #include "runtime/data/dataset_stats.h"
 #include "runtime/data/open_token_data.h"
@@ -20,11 +21,6 @@ namespace cadmus {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// Tokens need not be whole characters: what is no UTF-8 is replaced.
-void PrintJson(const Json& json) {
-  std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n' << std::flush;
-}
 
 std::unique_ptr<const Tokenizer> LoadIfGiven(const std::string& file) {
   if (file.empty()) return nullptr;
@@ -128,8 +124,10 @@ int ShowDocument(const DataShowFlags& flags) {
   data.Read(begin, static_cast<int64_t>(tokens.size()), tokens.data());
   const std::string text = TextOf(tokens, LoadIfGiven(flags.tokenizer).get());
   if (flags.json) {
-    PrintJson(
-        {{"document", flags.document}, {"first_token", begin}, {"tokens", tokens}, {"text", text}});
+    PrintJson(Json({{"document", flags.document},
+                    {"first_token", begin},
+                    {"tokens", tokens},
+                    {"text", text}}));
   } else {
     std::cerr << "== document " << flags.document << " of " << data.num_documents() << ": "
               << tokens.size() << " tokens from token " << begin << '\n'
@@ -192,13 +190,13 @@ int ShowWindow(const DataShowFlags& flags) {
     begin = end;
   }
   if (flags.json) {
-    PrintJson({{"window", flags.window},
-               {"first_token", window.first_token},
-               {"tokens", window.tokens},
-               {"labels", window.labels},
-               {"positions", window.positions},
-               {"documents", window.documents},
-               {"texts", texts}});
+    PrintJson(Json({{"window", flags.window},
+                    {"first_token", window.first_token},
+                    {"tokens", window.tokens},
+                    {"labels", window.labels},
+                    {"positions", window.positions},
+                    {"documents", window.documents},
+                    {"texts", texts}}));
   } else {
     std::cerr << "== window " << flags.window << " of " << window.num_windows << ": "
               << window.tokens.size() << " tokens from token " << window.first_token << ", "
@@ -227,7 +225,7 @@ int RunDataStats(const DataStatsFlags& flags) {
       std::cerr << ToText(measured, share);
     }
   }
-  if (flags.json) PrintJson({{"tokens", num_tokens}, {"sources", sources}});
+  if (flags.json) PrintJson(Json({{"tokens", num_tokens}, {"sources", sources}}));
   return 0;
 }
 
@@ -242,11 +240,11 @@ int RunDataVerify(const DataVerifyFlags& flags) {
   }
   const DatasetReport report = VerifyDataset(flags.path, expected);
   if (flags.json) {
-    PrintJson({{"path", flags.path},
-               {"good", report.faults.empty()},
-               {"faults", report.faults},
-               {"notes", report.notes},
-               {"tokens", report.num_tokens}});
+    PrintJson(Json({{"path", flags.path},
+                    {"good", report.faults.empty()},
+                    {"faults", report.faults},
+                    {"notes", report.notes},
+                    {"tokens", report.num_tokens}}));
   }
   if (!report.faults.empty()) {
     std::string text;

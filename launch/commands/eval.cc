@@ -8,6 +8,7 @@
 
 #include "kernels/base/quantity.h"
 #include "launch/commands/launched_ranks.h"
+#include "launch/commands/print_json.h"
 #include "launch/config/apply_override.h"
 #include "launch/config/parse_text.h"
 #include "launch/config/run_config.pb.h"
@@ -18,7 +19,7 @@
 #include "runtime/checkpoint/load_checkpoint.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/mesh/make_mesh.h"
-#include "runtime/text/load_tokenizer.h"
+#include "runtime/text/tokenizer.h"
 
 namespace cadmus {
 namespace {
@@ -74,13 +75,7 @@ Subject FindSubject(const EvalFlags& flags, int world_size) {
   ParseText((subject.found.checkpoint / "config").string(), subject.info.config_text, config);
   subject.max_windows = flags.num_batches * config.train().global_batch_size();
   LayOut(flags.overrides, world_size, config);
-  if (!std::filesystem::exists(subject.found.tokenizer)) return subject;
-  subject.tokenizer = LoadTokenizer(subject.found.tokenizer);
-  if (subject.tokenizer->content_hash() != subject.info.tokenizer_hash) {
-    throw Error(Kind::kData,
-                StrCat(subject.found.tokenizer.string(), " is not the tokenizer that ",
-                       subject.found.checkpoint.string(), " was trained with; restore it"));
-  }
+  subject.tokenizer = LoadTokenizerOf(subject.found, subject.info.tokenizer_hash);
   return subject;
 }
 
@@ -89,7 +84,7 @@ std::string WithError(const Estimate& estimate, int digits) {
                 estimate.standard_error ? FixedText(*estimate.standard_error, digits) : "n/a");
 }
 
-void PrintText(const Subject& subject, const EvaluationMetrics& metrics) {
+void PrintMetrics(const Subject& subject, const EvaluationMetrics& metrics) {
   std::cerr << subject.found.checkpoint.string() << '\n'
             << "  loss           " << WithError(metrics.loss, 4) << " nats per token\n"
             << "  perplexity     " << WithError(metrics.perplexity, 2) << '\n'
@@ -101,7 +96,7 @@ void PrintText(const Subject& subject, const EvaluationMetrics& metrics) {
             << " documents; ± one standard error over documents\n";
 }
 
-void PrintJson(const Subject& subject, const EvaluationMetrics& metrics) {
+void PrintMetricsAsJson(const Subject& subject, const EvaluationMetrics& metrics) {
   nlohmann::ordered_json json = {{"checkpoint", subject.found.checkpoint.string()},
                                  {"run", subject.info.run_name},
                                  {"step", subject.info.completed_steps}};
@@ -117,22 +112,18 @@ void PrintJson(const Subject& subject, const EvaluationMetrics& metrics) {
   json["documents"] = metrics.documents;
   json["bytes"] = nullptr;
   if (metrics.bits_per_byte) json["bytes"] = metrics.bytes;
-  std::cout << json.dump() << '\n' << std::flush;
+  PrintJson(json);
 }
 
 int EvalRank(const EvalFlags& flags, LaunchedRanks& ranks, Bootstrap& bootstrap) {
   const Subject subject = FindSubject(flags, bootstrap.size());
   const RunConfig& config = subject.config;
-  const DecoderShape shape = MakeShape(config.model());
   const ValidationWindows windows(OpenValidationData(config, flags.data, subject.tokenizer.get()),
-                                  {.sequence_length = config.data().sequence_length(),
-                                   .vocab_size = shape.vocab_size,
-                                   .mask_across_documents = config.data().mask_across_documents(),
-                                   .max_windows = subject.max_windows});
+                                  MakeValidationOptions(config, subject.max_windows));
   std::vector<int32_t> bytes_of_token;
   if (subject.tokenizer != nullptr) {
     bytes_of_token = subject.tokenizer->TextBytesOfAll();
-    bytes_of_token.resize(static_cast<size_t>(shape.vocab_size));
+    bytes_of_token.resize(static_cast<size_t>(MakeShape(config.model()).vocab_size));
   }
 
   const std::unique_ptr<Device> device = ranks.OpenRankDevice(config);
@@ -141,7 +132,7 @@ int EvalRank(const EvalFlags& flags, LaunchedRanks& ranks, Bootstrap& bootstrap)
   LoadCheckpoint(subject.found.checkpoint, job.StateEntries(), job.compute());
   world->Barrier("the weights are loaded", job.compute());
   const EvaluationMetrics metrics = job.evaluator()->Run(windows, bytes_of_token);
-  if (bootstrap.rank() == 0) (flags.json ? PrintJson : PrintText)(subject, metrics);
+  if (bootstrap.rank() == 0) (flags.json ? PrintMetricsAsJson : PrintMetrics)(subject, metrics);
   return 0;
 }
 

@@ -17,9 +17,33 @@
 #include "runtime/checkpoint/load_checkpoint.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/nn/parameter_store.h"
-#include "runtime/text/load_tokenizer.h"
+#include "runtime/text/tokenizer.h"
 
 namespace cadmus {
+namespace {
+
+// Writes the prompt and what follows to stdout as it comes; the number of new tokens.
+int64_t Continue(const GenerateFlags& flags, const Tokenizer& tokenizer, Generator& generator) {
+  // What the tokenizer's file puts around a text, such as a first token that begins it, is what the
+  // model was trained to see there.
+  const std::vector<int32_t> prompt = tokenizer.Encode(flags.prompt, {.add_special_tokens = true});
+  std::cout << flags.prompt << std::flush;
+  int64_t num_tokens = 0;
+  generator.Run({.prompt = prompt,
+                 .max_tokens = flags.max_tokens,
+                 .sampling = flags.sampling,
+                 .end = tokenizer.end_of_text()},
+                [&](int32_t token) {
+                  if (token < tokenizer.vocab_size())
+                    std::cout << tokenizer.Decode({&token, 1}) << std::flush;
+                  ++num_tokens;
+                });
+  std::cout << '\n';
+  return num_tokens;
+}
+
+}  // namespace
+
 int RunGenerate(const GenerateFlags& flags) {
   if (flags.max_tokens <= 0) {
     throw Error(Kind::kConfig,
@@ -29,10 +53,9 @@ int RunGenerate(const GenerateFlags& flags) {
   const CheckpointInfo info = ReadManifest(found.checkpoint).info;
   RunConfig config;
   ParseText((found.checkpoint / "config").string(), info.config_text, config);
-  const std::unique_ptr<const Tokenizer> tokenizer = LoadTokenizer(found.tokenizer);
-  if (tokenizer->content_hash() != info.tokenizer_hash) {
-    throw Error(Kind::kData, StrCat(found.tokenizer.string(), " is not the tokenizer that ",
-                                    found.checkpoint.string(), " was trained with; restore it"));
+  const std::unique_ptr<const Tokenizer> tokenizer = LoadTokenizerOf(found, info.tokenizer_hash);
+  if (tokenizer == nullptr) {
+    throw Error(Kind::kData, StrCat(found.tokenizer.string(), " is missing; restore it"));
   }
 
   const std::unique_ptr<Device> device = OpenDevice(
@@ -54,20 +77,8 @@ int RunGenerate(const GenerateFlags& flags) {
                        .head_dim = shape.head_dim,
                        .dtype = precision.compute},
                       *stream);
-  const std::vector<int32_t> prompt = tokenizer->Encode(flags.prompt);
-  std::cout << flags.prompt << std::flush;
-  int64_t num_tokens = 0;
   const auto start = std::chrono::steady_clock::now();
-  generator.Run({.prompt = prompt,
-                 .max_tokens = flags.max_tokens,
-                 .sampling = flags.sampling,
-                 .end = tokenizer->end_of_text()},
-                [&](int32_t token) {
-                  if (token < tokenizer->vocab_size())
-                    std::cout << tokenizer->Decode({&token, 1}) << std::flush;
-                  ++num_tokens;
-                });
-  std::cout << '\n';
+  const int64_t num_tokens = Continue(flags, *tokenizer, generator);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   LogInfo(StrCat(num_tokens, " tokens from ", found.checkpoint.string(), ", ",

@@ -10,6 +10,7 @@
 #include "collectives/mpi/mpi_bootstrap.h"
 #include "kernels/base/log.h"
 #include "launch/bench/launcher.h"
+#include "launch/config/make_device_options.h"
 #include "launch/config/run_config.pb.h"
 
 namespace cadmus {
@@ -86,10 +87,9 @@ std::shared_ptr<cpu::ThreadPool> LaunchedRanks::Pool(const RunConfig& config) {
 }
 
 std::unique_ptr<Device> LaunchedRanks::OpenRankDevice(const RunConfig& config) {
-  std::unique_ptr<Device> device = OpenDevice(
-      {.kind = DeviceKind::kCpu,
-       .memory_bytes = static_cast<int64_t>(config.device().memory_gib() * (int64_t{1} << 30)),
-       .pool = Pool(config)});
+  DeviceOptions options = MakeDeviceOptions(config.device());
+  if (options.kind == DeviceKind::kCpu) options.pool = Pool(config);
+  std::unique_ptr<Device> device = OpenDevice(options);
   const std::chrono::milliseconds limit = TimeLimit(config);
   device->set_wait_limit(limit + limit / 2);
   return device;

@@ -91,21 +91,117 @@ int64_t Restore(const RunConfig& config, const std::string& tokenizer_hash, cons
   return found;
 }
 
-void LogHeader(const RunConfig& config, const TrainingJob& job, const DecoderShape& shape,
-               double flops_per_step) {
-  const LoaderOptions& loader = job.loader_options();
-  LogInfo(StrCat("run ", config.name(), ": ", shape.family, ", ", NumParameters(shape),
-                 " parameters; ", job.layout(), "; per step ", loader.global_batch_size,
-                 " samples of ", loader.sequence_length, " tokens, ", flops_per_step / 1e9,
-                 " model GFLOP (6 per matrix weight and token, 14 · S²/2 · width of heads per "
-                 "layer in attention)"));
+// The run as this rank sees it, restored and about to go on.
+struct StartedRun {
+  const RunConfig& config;
+  const std::string& config_text;
+  const TrainingData& data;
+  const RunFolder& folder;
+  TrainingJob& job;
+  Communicator& world;
+  int64_t completed_steps = 0;
+};
+
+double FlopsPerStep(const RunConfig& config) {
+  return TrainingFlops(MakeShape(config.model()), config.data().sequence_length()) *
+         static_cast<double>(config.train().global_batch_size());
 }
 
-ValidationOptions ValidationOptionsOf(const RunConfig& config, const DecoderShape& shape) {
-  return {.sequence_length = config.data().sequence_length(),
-          .vocab_size = shape.vocab_size,
-          .mask_across_documents = config.data().mask_across_documents(),
-          .max_windows = config.train().eval_batches() * config.train().global_batch_size()};
+void LogHeader(const StartedRun& run) {
+  const DecoderShape shape = MakeShape(run.config.model());
+  const LoaderOptions& loader = run.job.loader_options();
+  LogInfo(StrCat("run ", run.config.name(), ": ", shape.family, ", ", NumParameters(shape),
+                 " parameters; ", run.job.layout(), "; per step ", loader.global_batch_size,
+                 " samples of ", loader.sequence_length, " tokens, ",
+                 FlopsPerStep(run.config) / 1e9,
+                 " model GFLOP (6 per matrix weight and token, 14 · S²/2 · width of heads per "
+                 "layer in attention)"));
+  if (run.config.precision().storage() == PrecisionConfig::BF16 &&
+      run.config.device().kind() == DeviceConfig::CPU)
+    LogInfo(ReasonForBf16Library(run.job.compute().device().properties()));
+}
+
+// What is told of each step: metrics on rank 0, checkpoints, and evaluations if any are asked for.
+class Observers {
+ public:
+  explicit Observers(const StartedRun& run)
+      : checkpoints_(CheckpointPlan(run), run.job.StateEntries(), run.world, run.job.compute()) {
+    if (run.world.rank() == 0) OpenMetrics(run);
+    if (run.job.evaluator() != nullptr) OpenEvaluation(run);
+  }
+
+  std::vector<StepObserver*> InOrder() {
+    std::vector<StepObserver*> observers;
+    if (metrics_) observers.push_back(&*metrics_);
+    observers.push_back(&checkpoints_);
+    if (evaluation_) observers.push_back(&*evaluation_);
+    return observers;
+  }
+
+ private:
+  static CheckpointObserver::Plan CheckpointPlan(const StartedRun& run) {
+    return {.folder = run.folder.checkpoints(),
+            .interval_steps = run.config.checkpoint().interval_steps(),
+            .retention = MakeRetentionPolicy(run.config.checkpoint()),
+            .info = {.run_name = run.config.name(),
+                     .seed = run.config.train().seed(),
+                     .tokenizer_hash = run.data.tokenizer_hash,
+                     .config_text = run.config_text,
+                     .layout = run.job.layout()},
+            .samples_per_step = run.config.train().global_batch_size(),
+            .last_saved = run.completed_steps};
+  }
+
+  void OpenMetrics(const StartedRun& run) {
+    MetricsObserver::Rate rate = {.flops_per_step = FlopsPerStep(run.config)};
+    if (run.config.device().peak_tflops() > 0)
+      rate.peak_flops = run.config.device().peak_tflops() * 1e12 * run.world.size();
+    metrics_file_.emplace(run.folder.metrics(), run.completed_steps);
+    metrics_.emplace(*metrics_file_, run.job.compute().device().allocator(), rate);
+  }
+
+  void OpenEvaluation(const StartedRun& run) {
+    const TrainConfig& train = run.config.train();
+    validation_.emplace(
+        run.data.validation,
+        MakeValidationOptions(run.config, train.eval_batches() * train.global_batch_size()));
+    evaluation_.emplace(EvaluationObserver::Plan{.interval_steps = train.eval_interval_steps(),
+                                                 .total_steps = train.steps(),
+                                                 .bytes_of_token = run.data.bytes_of_token},
+                        *run.job.evaluator(), *validation_,
+                        metrics_file_ ? &*metrics_file_ : nullptr);
+    // What a stop has left out.
+    const bool missing = evaluation_->IsDue(run.completed_steps) && metrics_file_ &&
+                         !metrics_file_->has_evaluation();
+    if (FromRankZero(missing ? 1 : 0, run.world, run.job.compute()) != 0)
+      evaluation_->Evaluate(run.completed_steps);
+  }
+
+  std::optional<MetricsFile> metrics_file_;  // of rank 0
+  std::optional<MetricsObserver> metrics_;
+  CheckpointObserver checkpoints_;
+  std::optional<ValidationWindows> validation_;
+  std::optional<EvaluationObserver> evaluation_;
+};
+
+// Steps until the run is done or a stop is asked for; the exit code.
+int RunSteps(const StartedRun& run, const std::atomic<bool>& stop_requested) {
+  const RunConfig& config = run.config;
+  Observers observers(run);
+  Loader loader(run.data.training, run.job.loader_options());
+  Trainer trainer(
+      run.job.step(), loader, observers.InOrder(), stop_requested,
+      {.completed_steps = run.completed_steps,
+       .total_steps = config.train().steps(),
+       .tokens_per_step = config.train().global_batch_size() * config.data().sequence_length()});
+  const Outcome outcome = trainer.Run();
+  if (run.world.rank() == 0) {
+    const std::string folder = run.folder.root().string();
+    LogInfo(outcome == Outcome::kDone
+                ? StrCat("done; everything is in ", folder)
+                : StrCat("stopped and saved; the same command goes on from here (", folder, ")"));
+  }
+  return outcome == Outcome::kDone ? 0 : static_cast<int>(Kind::kPreempted);
 }
 
 int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, LaunchedRanks& ranks,
@@ -115,11 +211,11 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, LaunchedR
   const TrainingData data = OpenTrainingData(config);
   ResolveGlobalBatch(bootstrap.size(), config);
   ValidateRun(config, bootstrap.size());
-  const DecoderShape shape = MakeShape(config.model());
   if (check_only) {
     if (is_first) {
-      LogInfo(StrCat("ok: ", NumParameters(shape), " parameters, ", NumTokens(data.training),
-                     " tokens, ", bootstrap.size(), bootstrap.size() == 1 ? " rank" : " ranks"));
+      LogInfo(StrCat("ok: ", NumParameters(MakeShape(config.model())), " parameters, ",
+                     NumTokens(data.training), " tokens, ", bootstrap.size(),
+                     bootstrap.size() == 1 ? " rank" : " ranks"));
     }
     return 0;
   }
@@ -136,66 +232,19 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, LaunchedR
   const int64_t completed = Restore(config, data.tokenizer_hash, folder, job, *world);
   world->Barrier("the stored config is read", job.compute());  // before rank 0 replaces it
 
-  const double flops_per_step = TrainingFlops(shape, config.data().sequence_length()) *
-                                static_cast<double>(config.train().global_batch_size());
-  std::vector<StepObserver*> observers;
-  std::optional<MetricsFile> metrics_file;
-  std::optional<MetricsObserver> metrics;
+  const StartedRun run = {.config = config,
+                          .config_text = config_text,
+                          .data = data,
+                          .folder = folder,
+                          .job = job,
+                          .world = *world,
+                          .completed_steps = completed};
   if (is_first) {
     ReplaceFile(folder.config(), config_text, Kind::kConfig);
     data.KeepTokenizer(folder.tokenizer());
-    LogHeader(config, job, shape, flops_per_step);
-    if (config.precision().storage() == PrecisionConfig::BF16)
-      LogInfo(ReasonForBf16Library(device->properties()));
-    metrics_file.emplace(folder.metrics(), completed);
-    MetricsObserver::Rate rate = {.flops_per_step = flops_per_step};
-    if (config.device().peak_tflops() > 0)
-      rate.peak_flops = config.device().peak_tflops() * 1e12 * world->size();
-    metrics.emplace(*metrics_file, device->allocator(), rate);
-    observers.push_back(&*metrics);
+    LogHeader(run);
   }
-  CheckpointObserver checkpoints({.folder = folder.checkpoints(),
-                                  .interval_steps = config.checkpoint().interval_steps(),
-                                  .retention = MakeRetentionPolicy(config.checkpoint()),
-                                  .info = {.run_name = config.name(),
-                                           .seed = config.train().seed(),
-                                           .tokenizer_hash = data.tokenizer_hash,
-                                           .config_text = config_text,
-                                           .layout = job.layout()},
-                                  .samples_per_step = config.train().global_batch_size(),
-                                  .last_saved = completed},
-                                 job.StateEntries(), *world, job.compute());
-  observers.push_back(&checkpoints);
-  std::optional<ValidationWindows> validation;
-  std::optional<EvaluationObserver> evaluation;
-  if (job.evaluator() != nullptr) {
-    validation.emplace(data.validation, ValidationOptionsOf(config, shape));
-    evaluation.emplace(
-        EvaluationObserver::Plan{.interval_steps = config.train().eval_interval_steps(),
-                                 .total_steps = config.train().steps(),
-                                 .bytes_of_token = data.bytes_of_token},
-        *job.evaluator(), *validation, metrics_file ? &*metrics_file : nullptr);
-    observers.push_back(&*evaluation);
-    // What a stop has left out.
-    const bool missing =
-        evaluation->IsDue(completed) && is_first && !metrics_file->has_evaluation();
-    if (FromRankZero(missing ? 1 : 0, *world, job.compute()) != 0) evaluation->Evaluate(completed);
-  }
-
-  Loader loader(data.training, job.loader_options());
-  Trainer trainer(
-      job.step(), loader, observers, stop_requested,
-      {.completed_steps = completed,
-       .total_steps = config.train().steps(),
-       .tokens_per_step = config.train().global_batch_size() * config.data().sequence_length()});
-  const Outcome outcome = trainer.Run();
-  if (is_first) {
-    LogInfo(outcome == Outcome::kDone
-                ? StrCat("done; everything is in ", folder.root().string())
-                : StrCat("stopped and saved; the same command goes on from here (",
-                         folder.root().string(), ")"));
-  }
-  return outcome == Outcome::kDone ? 0 : static_cast<int>(Kind::kPreempted);
+  return RunSteps(run, stop_requested);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "kernels/open_device.h"
 #include "kernels/ops/attention.h"
 #include "kernels/ops/gemm.h"
+#include "launch/config/make_device_options.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/run/training_job.h"
 
@@ -29,7 +30,9 @@ StepBatch MakeBatch(const LoaderOptions& options) {
 
 RankRecord RecordRank(const RunConfig& config, int rank, int world_size) {
   SimBootstrap bootstrap(rank, world_size);
-  const auto device = OpenDevice({.kind = DeviceKind::kSim, .memory_bytes = kSimulatedBytes});
+  const auto device = OpenDevice({.kind = DeviceKind::kSim,
+                                  .memory_bytes = kSimulatedBytes,
+                                  .stands_for = PlannedProperties(config.device())});
   device->set_trace(nullptr);
   const auto world = bootstrap.Connect(*device);
   TrainingJob job(config, *device, *world);

@@ -6,6 +6,7 @@
 
 #include "kernels/base/error.h"
 #include "launch/config/global_batch.h"
+#include "launch/config/make_device_options.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/config/validate_run.h"
 #include "launch/plan/schedule_text.h"
@@ -69,20 +70,19 @@ RunPlan MakePlan(const RunConfig& given, int world_size) {
 
   const Mesh mesh = MakeMesh(config.parallel(), world_size);
   const DecoderShape shape = MakeShape(config.model());
-  RunPlan plan = {
-      .world_size = world_size,
-      .layout = mesh.sizes(),
-      .schedule = mesh.sizes().pp == 1
-                      ? std::string()
-                      : ParallelConfig::Schedule_Name(config.parallel().schedule()),
-      .zero = mesh.sizes().dp_shard == 1 ? 0 : config.parallel().zero(),
-      .num_parameters = NumParameters(shape),
-      .samples_per_step = config.train().global_batch_size(),
-      .sequence_length = config.data().sequence_length(),
-      .micro_batch_size = config.train().micro_batch_size(),
-      .memory_limit_bytes = static_cast<int64_t>(config.device().memory_gib() * (int64_t{1} << 30)),
-      .model_flops = TrainingFlops(shape, config.data().sequence_length()) *
-                     static_cast<double>(config.train().global_batch_size())};
+  RunPlan plan = {.world_size = world_size,
+                  .layout = mesh.sizes(),
+                  .schedule = mesh.sizes().pp == 1
+                                  ? std::string()
+                                  : ParallelConfig::Schedule_Name(config.parallel().schedule()),
+                  .zero = mesh.sizes().dp_shard == 1 ? 0 : config.parallel().zero(),
+                  .num_parameters = NumParameters(shape),
+                  .samples_per_step = config.train().global_batch_size(),
+                  .sequence_length = config.data().sequence_length(),
+                  .micro_batch_size = config.train().micro_batch_size(),
+                  .memory_limit_bytes = MakeDeviceOptions(config.device()).memory_bytes,
+                  .model_flops = TrainingFlops(shape, config.data().sequence_length()) *
+                                 static_cast<double>(config.train().global_batch_size())};
   for (int i = 0; i < mesh.sizes().pp; ++i) {
     const int rank = mesh.Peer(0, Axis::kPp, i);
     plan.pipeline_ranks.push_back({.rank = rank, .record = RecordRank(config, rank, world_size)});

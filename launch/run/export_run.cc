@@ -14,7 +14,7 @@
 #include "models/interop/export_model.h"
 #include "models/interop/new_folder.h"
 #include "runtime/checkpoint/manifest.h"
-#include "runtime/text/load_tokenizer.h"
+#include "runtime/text/tokenizer.h"
 
 namespace cadmus {
 namespace {
@@ -42,11 +42,7 @@ RunTokenizer ReadTokenizer(const FoundCheckpoint& found, const CheckpointInfo& i
   if (!fs::exists(found.tokenizer)) return tokenizer;
   tokenizer.content = ReadFile(found.tokenizer, Kind::kData);
   tokenizer.name = TokenizerName(found.tokenizer, tokenizer.content);
-  tokenizer.tokenizer = LoadTokenizer(found.tokenizer);
-  if (tokenizer.tokenizer->content_hash() != info.tokenizer_hash) {
-    throw Error(Kind::kData, StrCat(found.tokenizer.string(), " is not the tokenizer that ",
-                                    found.checkpoint.string(), " was trained with; restore it"));
-  }
+  tokenizer.tokenizer = LoadTokenizerOf(found, info.tokenizer_hash);
   return tokenizer;
 }
 

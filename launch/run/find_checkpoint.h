@@ -3,8 +3,12 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
+#include <string>
 
 namespace cadmus {
+
+class Tokenizer;
 
 struct FoundCheckpoint {
   std::filesystem::path checkpoint;  // the run's newest complete one
@@ -13,5 +17,10 @@ struct FoundCheckpoint {
 
 // Throws kCheckpoint for a path that is no folder, and for a run without a complete checkpoint.
 FoundCheckpoint FindCheckpoint(const std::filesystem::path& run_or_checkpoint);
+
+// Null where the run has none. Throws kData where it is not the one of `trained_hash`, which the
+// checkpoint's manifest names.
+std::unique_ptr<const Tokenizer> LoadTokenizerOf(const FoundCheckpoint& found,
+                                                 const std::string& trained_hash);
 
 }  // namespace cadmus

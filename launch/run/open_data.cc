@@ -199,4 +199,11 @@ DataMix OpenValidationData(const RunConfig& config, const std::string& path,
   return validation;
 }
 
+ValidationOptions MakeValidationOptions(const RunConfig& config, int64_t max_windows) {
+  return {.sequence_length = config.data().sequence_length(),
+          .vocab_size = MakeShape(config.model()).vocab_size,
+          .mask_across_documents = config.data().mask_across_documents(),
+          .max_windows = max_windows};
+}
+
 }  // namespace cadmus

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/data/data_mix.h"
+#include "runtime/data/validation_windows.h"
 
 namespace cadmus {
 
@@ -39,5 +40,8 @@ TrainingData OpenTrainingData(RunConfig& config);
 // and kConfig where there is neither.
 DataMix OpenValidationData(const RunConfig& config, const std::string& path,
                            const Tokenizer* tokenizer);
+
+// How the run's model sees held-out tokens; at most `max_windows` of them, all where that is 0.
+ValidationOptions MakeValidationOptions(const RunConfig& config, int64_t max_windows);
 
 }  // namespace cadmus

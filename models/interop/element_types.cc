@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/base/bfloat16.h"
 #include "kernels/base/error.h"
 
 namespace cadmus {
@@ -13,8 +14,6 @@ namespace {
 bool IsWeightType(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
 }
-
-float FromBf16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
 float FromF16(uint16_t bits) {
   const uint32_t sign = uint32_t{bits & 0x8000u} << 16;
@@ -26,13 +25,6 @@ float FromF16(uint16_t bits) {
   }
   const uint32_t wide_exponent = exponent == 0x1F ? 0xFFu : exponent + (127 - 15);
   return std::bit_cast<float>(sign | wide_exponent << 23 | fraction << 13);
-}
-
-uint16_t ToBf16(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const bool is_nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
-  if (is_nan) return static_cast<uint16_t>(bits >> 16 | 0x40u);  // stays one
-  return static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
 }
 
 // Neither side need be aligned.
@@ -61,13 +53,13 @@ void ConvertElements(DType from, std::span<const std::byte> in, DType to,
   if (from == to) {
     std::memcpy(out.data(), in.data(), in.size());
   } else if (from == DType::kBF16) {
-    ForEach<uint16_t, float>(in, out, &FromBf16);
+    ForEach<BFloat16, float>(in, out, [](BFloat16 value) { return float{value}; });
   } else if (from == DType::kF32) {
-    ForEach<float, uint16_t>(in, out, &ToBf16);
+    ForEach<float, BFloat16>(in, out, [](float value) { return BFloat16(value); });
   } else if (to == DType::kF32) {
     ForEach<uint16_t, float>(in, out, &FromF16);
   } else {
-    ForEach<uint16_t, uint16_t>(in, out, [](uint16_t bits) { return ToBf16(FromF16(bits)); });
+    ForEach<uint16_t, BFloat16>(in, out, [](uint16_t bits) { return BFloat16(FromF16(bits)); });
   }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh SECONDS [NAME...]: runs each fuzz target of build-fuzz/ (or the named ones) so long from its seeds, two at a time;
-# build before with `cmake --preset cpu-fuzz && cmake --build --preset cpu-fuzz`. The last line counts the clean ones.
+# run.sh SECONDS [NAME...]: runs each fuzz target of build-asan/ (or the named ones) so long from its seeds, two at a time;
+# build before with `cmake --preset cpu-asan && cmake --build build-asan --target fuzz`. The last line counts the clean ones.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [NAME...]}
@@ -16,9 +16,9 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-crashes=build-fuzz/crashes
+crashes=build-asan/crashes
 mkdir -p "$crashes"
-# The address sanitizer of LLVM 16 cannot always place its shadow under the address randomisation of newer kernels.
+# The address sanitizer cannot always place its shadow under the address randomisation of newer kernels.
 without_aslr=()
 if setarch -R true 2> /dev/null; then without_aslr=(setarch -R); fi
 
@@ -26,7 +26,7 @@ if setarch -R true 2> /dev/null; then without_aslr=(setarch -R); fi
 fuzz() {
   local name=$1 code=0
   mkdir "$work/$name"
-  "${without_aslr[@]}" "build-fuzz/bin/${name}_fuzz" -max_total_time="$seconds" -seed=1 -max_len=65536 -timeout=10 \
+  "${without_aslr[@]}" "build-asan/bin/${name}_fuzz" -max_total_time="$seconds" -seed=1 -max_len=65536 -timeout=10 \
     -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$crashes/$name-" \
     "$work/$name" "tests/fuzz/seeds/$name" > "$work/$name.log" 2>&1 || code=$?
   echo "$code" > "$work/$name.code"
@@ -45,7 +45,7 @@ for name in "${names[@]}"; do
     echo "$name: clean, $(awk '/number_of_executed_units/ { print $2 }' "$work/$name.log") inputs"
   else
     failed=$((failed + 1))
-    echo "$name: FAILED; the input is in $crashes/, and build-fuzz/bin/${name}_fuzz FILE shows it again"
+    echo "$name: FAILED; the input is in $crashes/, and build-asan/bin/${name}_fuzz FILE shows it again"
     tail -n 60 "$work/$name.log"
   fi
 done

@@ -8,6 +8,7 @@
 
 #include "collectives/communicator/communicator.h"
 #include "kernels/cpu/cpu_streams.h"
+#include "kernels/device/device.h"
 
 namespace cadmus {
 
@@ -21,15 +22,23 @@ inline constexpr StreamMode kStreamModes[] = {
     {"ComputeInline", CpuStreams::kInline, StreamKind::kCompute},
     {"CommunicationWorker", CpuStreams::kInline, StreamKind::kCommunication},
     {"ComputeThreaded", CpuStreams::kThreaded, StreamKind::kCompute}};
+// Those that differ on a device.
+inline std::span<const StreamMode> StreamModes(DeviceKind kind) {
+  return std::span(kStreamModes).first(kind == DeviceKind::kCpu ? 3 : 2);
+}
 
 // Small, so that modest buffers take several chunks.
 inline CommunicatorOptions ContractOptions() {
   return {.limit = std::chrono::seconds(20), .workspace_bytes = 4096};
 }
 
+// What a case holds an implementation to; NCCL promises the results alone.
+enum class Promise { kResults, kRankOrder, kDisagreementIsNamed };
+
 struct ContractCase {
   const char* name;
   void (*run)(Communicator& world, Stream& stream);
+  Promise promise = Promise::kResults;
 };
 std::span<const ContractCase> ContractCases();
 // Of sends beside other calls, on communication streams that the cases make for themselves.

@@ -17,16 +17,26 @@ namespace cadmus {
 
 inline constexpr std::chrono::seconds kWait(60);
 
-// A vector in device memory, which the host may touch once the stream is synchronised.
+// What `view`, a buffer of the device of `stream`, holds behind the work issued there.
+template <class T>
+std::vector<T> ValuesOf(const ConstTensorView& view, Stream& stream) {
+  std::vector<T> values(static_cast<size_t>(view.num_elements()));
+  const TensorView host(values.data(), view.dtype(), view.shape());
+  stream.device().CopyToHost(host, view, stream);
+  stream.Synchronize(kWait);
+  return values;
+}
+
+// A vector in device memory, filled through `stream`, which outlives it.
 template <class T>
 class Buffer {
  public:
   template <class Fill>
   Buffer(int64_t count, Stream& stream, Fill fill)
-      : tensor_(DTypeOf<T>, {count}, MemoryCategory::kGradients, stream) {
-    // The memory may have been in use by earlier work.
-    stream.Synchronize(kWait);
-    for (int64_t i = 0; i < count; ++i) data()[i] = fill(i);
+      : stream_(stream), tensor_(DTypeOf<T>, {count}, MemoryCategory::kGradients, stream) {
+    std::vector<T> values;
+    for (int64_t i = 0; i < count; ++i) values.push_back(fill(i));
+    Set(values);
   }
   Buffer(int64_t count, Stream& stream) : Buffer(count, stream, [](int64_t) { return T(77); }) {}
 
@@ -34,10 +44,15 @@ class Buffer {
   TensorView Part(int64_t index, int64_t count) const {
     return view().Slice(0, index * count, (index + 1) * count);
   }
-  T* data() { return tensor_.view().template data<T>(); }
-  std::vector<T> Values() { return std::vector<T>(data(), data() + view().num_elements()); }
+  std::vector<T> Values() const { return ValuesOf<T>(view(), stream_); }
+  void Set(const std::vector<T>& values) {
+    const ConstTensorView host(values.data(), view().dtype(), view().shape());
+    stream_.device().CopyToDevice(view(), host, stream_);
+    stream_.Synchronize(kWait);
+  }
 
  private:
+  Stream& stream_;
   Tensor tensor_;
 };
 

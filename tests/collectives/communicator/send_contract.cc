@@ -193,8 +193,8 @@ void ASendThatNobodyTakesExpiresAlone(Communicator& world, Stream& stream) {
   const auto group =
       world.MakeGroup(AllRanks(world), "pp", {.limit = kLimit, .workspace_bytes = 4096});
   const auto failing = NewStream(world, "failing"), sending = NewStream(world, "sending");
-  Buffer<double> lost(kLarge, stream), message(kLarge, stream);
-  for (int64_t i = 0; i < kLarge; ++i) message.data()[i] = Value<double>(world.rank(), i);
+  Buffer<double> lost(kLarge, stream);
+  Buffer<double> message(kLarge, stream, [&](int64_t i) { return Value<double>(world.rank(), i); });
   const auto begin = std::chrono::steady_clock::now();
   if (world.rank() == 0) {
     group->Send({.buffer = lost.view(), .peer = 1, .site = "activations"}, *failing);

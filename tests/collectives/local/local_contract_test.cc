@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The communicator contract over local ranks.
+// The communicator contract over local ranks, on the CPU or, linked so, on one GPU.
 #include <gtest/gtest.h>
 
 #include <tuple>
@@ -7,6 +7,7 @@
 #include "collectives/local/local_world.h"
 #include "kernels/open_device.h"
 #include "tests/collectives/communicator/communicator_contract.h"
+#include "tests/support/test_device.h"
 
 namespace cadmus {
 namespace {
@@ -18,6 +19,7 @@ TEST_P(LocalContract, Holds) {
   const auto pool = MakeThreadPool(1);
   RunLocalRanks(num_ranks, [&](Bootstrap& bootstrap) {
     DeviceOptions options;
+    options.kind = kTestDevice;
     options.memory_bytes = int64_t{16} << 20;
     options.pool = pool;
     options.cpu_streams = mode.streams;
@@ -29,14 +31,16 @@ TEST_P(LocalContract, Holds) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Ranks, LocalContract,
-    ::testing::Combine(::testing::Range(1, 5), ::testing::ValuesIn(kStreamModes),
-                       ::testing::ValuesIn(ContractCases().begin(), ContractCases().end())),
-    [](const auto& test) {
-      return StrCat(std::get<0>(test.param), std::get<1>(test.param).name,
-                    std::get<2>(test.param).name);
-    });
+INSTANTIATE_TEST_SUITE_P(Ranks, LocalContract,
+                         ::testing::Combine(::testing::Range(1, 5),
+                                            ::testing::ValuesIn(StreamModes(kTestDevice).begin(),
+                                                                StreamModes(kTestDevice).end()),
+                                            ::testing::ValuesIn(ContractCases().begin(),
+                                                                ContractCases().end())),
+                         [](const auto& test) {
+                           return StrCat(std::get<0>(test.param), std::get<1>(test.param).name,
+                                         std::get<2>(test.param).name);
+                         });
 
 INSTANTIATE_TEST_SUITE_P(
     Sends, LocalContract,

@@ -35,7 +35,8 @@ void ExpectOrderKept() {
     for (int64_t round = 0; round < kRounds; ++round) {
       for (int i = 0; i < kPosted; ++i) {
         messages[static_cast<size_t>(i)][0] = round * kPosted + i;
-        sender.Send(1, 0, &messages[static_cast<size_t>(i)], sizeof(Message), i);
+        sender.Send({.peer = 1, .bytes = sizeof(Message), .message = i},
+                    &messages[static_cast<size_t>(i)]);
       }
       AwaitAll(sender);
     }
@@ -44,7 +45,8 @@ void ExpectOrderKept() {
   int64_t num_misplaced = 0;
   for (int64_t round = 0; round < kRounds; ++round) {
     for (int i = 0; i < kPosted; ++i) {
-      receiver.Receive(0, 0, &messages[static_cast<size_t>(i)], sizeof(Message), i);
+      receiver.Receive({.peer = 0, .bytes = sizeof(Message), .message = i},
+                       &messages[static_cast<size_t>(i)]);
     }
     AwaitAll(receiver);
     for (int i = 0; i < kPosted; ++i) {
@@ -107,15 +109,15 @@ TEST(LocalTransport, SenderOfShortMessagesRunsAheadOfItsReaderOnlySoFar) {
   LocalTransport sender(mailboxes, 0);
   LocalTransport receiver(mailboxes, 1);
   for (int i = 0; i < kUnread; ++i) {
-    sender.Send(1, 0, &i, sizeof(i), i);
+    sender.Send({.peer = 1, .bytes = sizeof(i), .message = i}, &i);
     EXPECT_EQ(Report(sender), std::vector<int>{i});
   }
   const int behind = kUnread;
-  sender.Send(1, 0, &behind, sizeof(behind), behind);
+  sender.Send({.peer = 1, .bytes = sizeof(behind), .message = behind}, &behind);
   EXPECT_EQ(Report(sender), std::vector<int>{});
   for (int i = 0; i <= kUnread; ++i) {
     int received = -1;
-    receiver.Receive(0, 0, &received, sizeof(received), 100);
+    receiver.Receive({.peer = 0, .bytes = sizeof(received), .message = 100}, &received);
     EXPECT_EQ(Report(receiver), std::vector<int>{100});
     EXPECT_EQ(received, i);
   }
@@ -127,11 +129,12 @@ TEST(LocalTransport, CanceledShortMessagesStillArriveAndAreNotReported) {
   LocalTransport sender(mailboxes, 0);
   LocalTransport receiver(mailboxes, 1);
   constexpr int kMessages = Mailbox::kMaxUnread + 1;
-  for (int i = 0; i < kMessages; ++i) sender.Send(1, 0, &i, sizeof(i), i);
+  for (int i = 0; i < kMessages; ++i)
+    sender.Send({.peer = 1, .bytes = sizeof(i), .message = i}, &i);
   sender.Cancel(0, kMessages);
   for (int i = 0; i < kMessages; ++i) {
     int received = -1;
-    receiver.Receive(0, 0, &received, sizeof(received), 100);
+    receiver.Receive({.peer = 0, .bytes = sizeof(received), .message = 100}, &received);
     EXPECT_EQ(Report(receiver), std::vector<int>{100});
     EXPECT_EQ(received, i);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The communicator contract over MPI, and what Open MPI cannot do.
+// The communicator contract over MPI, on the CPU or, linked so, on a GPU; and what Open MPI cannot
+// do.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,12 +11,14 @@
 #include "kernels/open_device.h"
 #include "tests/collectives/communicator/communicator_contract.h"
 #include "tests/support/mpi_world.h"
+#include "tests/support/test_device.h"
 
 namespace cadmus {
 namespace {
 
 std::unique_ptr<Device> OpenTestDevice(CpuStreams streams) {
   DeviceOptions options;
+  options.kind = kTestDevice;
   options.memory_bytes = int64_t{16} << 20;
   options.pool = MakeThreadPool(1);
   options.cpu_streams = streams;
@@ -34,7 +37,8 @@ TEST_P(MpiContract, Holds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, MpiContract,
-                         ::testing::Combine(::testing::ValuesIn(kStreamModes),
+                         ::testing::Combine(::testing::ValuesIn(StreamModes(kTestDevice).begin(),
+                                                                StreamModes(kTestDevice).end()),
                                             ::testing::ValuesIn(ContractCases().begin(),
                                                                 ContractCases().end())),
                          [](const auto& test) {

@@ -21,13 +21,13 @@ namespace {
 class ReversingTransport final : public Transport {
  public:
   void Reserve(int) override {}
-  void Send(int, int64_t tag, const void* data, int64_t bytes, int message) override {
+  void Send(const Envelope& envelope, const void* data) override {
     const auto* begin = static_cast<const char*>(data);
-    wires_[tag].sent.emplace_back(begin, begin + bytes);
-    reports_.push_back(message);
+    wires_[envelope.tag].sent.emplace_back(begin, begin + envelope.bytes);
+    reports_.push_back(envelope.message);
   }
-  void Receive(int, int64_t tag, void* data, int64_t bytes, int message) override {
-    wires_[tag].posted.push_back({data, bytes, message});
+  void Receive(const Envelope& envelope, void* data) override {
+    wires_[envelope.tag].posted.push_back({data, envelope.bytes, envelope.message});
   }
   void Progress(Clock::time_point, std::vector<int>& done) override {
     for (auto& [tag, wire] : wires_) {

@@ -74,9 +74,9 @@ TEST_F(StreamTest, WorkRunsInOrderAlsoWhenTheRingWraps) {
 }
 
 TEST_F(StreamTest, WorkIsCopiedAndDestroyedAlsoWhenItIsSkipped) {
+  std::latch go(1);  // outlives the worker that waits for it
   auto counted = std::make_shared<int>(0);
   auto comm = NewCommunication(device_);
-  std::latch go(1);
   cpu::Run(*comm, [&go] {
     go.wait();
     throw Error(Kind::kHardware, "planted");
@@ -113,10 +113,10 @@ TEST_F(StreamTest, AnEventOrdersTwoStreams) {
 }
 
 TEST_F(StreamTest, AWaitTakesTheMarkAsItIsAtThatMoment) {
+  std::latch go(1);  // outlives the worker that waits for it
   auto a = NewCommunication(device_);
   auto b = NewCommunication(device_);
   auto event = device_.NewEvent();
-  std::latch go(1);
   a->Record(*event);  // nothing before it: reached
   b->Wait(*event);
   cpu::Run(*a, [&go] { go.wait(); });
@@ -128,10 +128,10 @@ TEST_F(StreamTest, AWaitTakesTheMarkAsItIsAtThatMoment) {
 }
 
 TEST_F(StreamTest, AnInlineStreamWaitsAtOnce) {
+  std::latch go(1);  // outlives the worker that waits for it
   auto compute = NewCompute(device_);
   auto comm = NewCommunication(device_);
   auto event = device_.NewEvent();
-  std::latch go(1);
   int value = 0;
   cpu::Run(*comm, [&] {
     go.wait();
@@ -144,11 +144,11 @@ TEST_F(StreamTest, AnInlineStreamWaitsAtOnce) {
 }
 
 TEST_F(StreamTest, AWaitThatTakesTooLongNamesWhoWaitsForWhat) {
+  std::latch go(1);  // outlives the worker that waits for it
   auto compute = NewCompute(device_);
   auto comm = NewCommunication(device_);
   device_.NewEvent();
   auto event = device_.NewEvent();
-  std::latch go(1);
   cpu::Run(*comm, [] {});
   cpu::Run(*comm, [&go] { go.wait(); });
   cpu::Run(*comm, [] {});
@@ -166,9 +166,9 @@ TEST_F(StreamTest, AWaitThatTakesTooLongNamesWhoWaitsForWhat) {
 }
 
 TEST_F(StreamTest, AFullRingIsWaitedForWithinTheLimit) {
+  std::latch go(1);  // outlives the worker that waits for it
   auto comm = NewCommunication(device_);
   device_.set_wait_limit(milliseconds(20));
-  std::latch go(1);
   int count = 0;
   cpu::Run(*comm, [&go] { go.wait(); });
   for (uint64_t i = 1; i < WorkQueue::kNumSlots; ++i) cpu::Run(*comm, [&count] { ++count; });

@@ -13,7 +13,6 @@
 #include "kernels/ops/embedding.h"
 #include "kernels/ops/gelu.h"
 #include "kernels/ops/gemm.h"
-#include "kernels/ops/gemm_choice.h"
 #include "kernels/ops/head_norm.h"
 #include "kernels/ops/layer_norm.h"
 #include "kernels/ops/reduce.h"
@@ -433,7 +432,9 @@ Values RunGemm(const OpBench& bench, GemmSpec spec, double scale) {
   if (spec.mode == GradMode::kAccumulate)
     c.Set(Converted<C>(Inputs(spec.batch * spec.m * spec.n, "c")));
   const auto plan = MakePlan(*bench.device, spec);
+  const GuardedTensor<uint8_t> workspace(bench, {plan->workspace_bytes});
   GemmArgs args = {.plan = plan.get(), .a = {.data = a}, .b = {.data = b}, .c = c};
+  if (plan->workspace_bytes > 0) args.workspace = workspace;
   if (spec.epilogue == Epilogue::kBias) args.bias_N = bias;
   Gemm(args, *bench.stream);
   bench.Synchronize();
@@ -468,19 +469,6 @@ TEST(Bf16, GemmRefusesAnOutputThatIsNeitherStoredNorWide) {
   const GemmSpec spec = {.m = 2, .n = 2, .k = 2, .dtype = DType::kBF16, .dtype_c = DType::kF64};
   EXPECT_THAT(ErrorOf([&] { MakePlan(*bench.device, spec); }),
               testing::HasSubstr("dtype_c F64 must be BF16 or F32"));
-}
-
-TEST(Bf16, TheGemmLibraryIsChosenByTheProcessorAndNamed) {
-  const GemmSpec spec = {.m = 8, .n = 8, .k = 8, .dtype = DType::kBF16};
-  DeviceProperties properties;
-  EXPECT_EQ(ChooseGemmLibrary(spec, properties), GemmLibrary::kConvertedBf16);
-  EXPECT_THAT(ReasonForBf16Library(properties), testing::HasSubstr("neither AVX512-BF16 nor AMX"));
-  properties.bf16_products = true;
-  EXPECT_EQ(ChooseGemmLibrary(spec, properties), GemmLibrary::kOneDnnBf16);
-  EXPECT_THAT(ReasonForBf16Library(properties), testing::HasSubstr("has AVX512-BF16 or AMX"));
-  const OpBench bench;
-  const auto library = ChooseGemmLibrary(spec, bench.device->properties());
-  EXPECT_EQ(MakePlan(*bench.device, spec)->kernel, StrCat(Name(library), " on tiles of 8 x 8"));
 }
 
 TEST(Bf16, Attention) {

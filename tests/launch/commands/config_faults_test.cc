@@ -73,6 +73,14 @@ TEST_F(ConfigFaults, LayoutThatTheWorldDoesNotFillIsNamed) {
   ExpectRefused(Train({"parallel.dp_replicate=3"}), {"3", "1"});
 }
 
+// In a build without CUDA, and in one with it where no GPU is to be seen.
+TEST_F(ConfigFaults, GpuThatIsNotThereIsNamedWithTheFix) {
+  std::vector<std::string> command = {"/usr/bin/env", "CUDA_VISIBLE_DEVICES="};
+  for (const std::string& word : TrainCommand({"device.kind=CUDA"})) command.push_back(word);
+  ExpectRefused(RunCommand(command),
+                {"device.kind = CUDA, but ", "no ", "set device.kind = CPU, or install"});
+}
+
 TEST_F(ConfigFaults, AxisOfALaterVersionIsNamed) {
   ExpectRefused(Train({"parallel.cp_ring=2"}, 2),
                 {"parallel.cp_ring = 2", "not supported yet", "dp_replicate 2"});

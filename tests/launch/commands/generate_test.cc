@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "tests/launch/commands/run_fixture.h"
 
@@ -54,13 +56,37 @@ TEST_F(Generate, StopsWhereTheModelEnds) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 
+// As Llama's tokenizer puts its begin of text before every prompt.
+TEST_F(Generate, ContinuesTheTokenThatTheTokenizerPutsFirst) {
+  std::ifstream in(path("tokenizer.json"));
+  nlohmann::json tokenizer = nlohmann::json::parse(in);
+  const nlohmann::json first = tokenizer.at("added_tokens").at(0);
+  const nlohmann::json name = first.at("content");
+  tokenizer["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single",
+       {{{"SpecialToken", {{"id", name}, {"type_id", 0}}}},
+        {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", nlohmann::json::array()},
+      {"special_tokens", {{name, {{"id", name}, {"ids", {first.at("id")}}, {"tokens", {name}}}}}}};
+  std::ofstream(path("first.json")) << tokenizer;
+  MakeDataset(path("text"), path("first.json"), path("first"));
+  ASSERT_EQ(Train({"train.steps=4", "name=first", "data.path=" + path("first"),
+                   "data.tokenizer=" + path("first.json")})
+                .exit_code,
+            0);
+  const CommandResult result =
+      Cadmus({"generate", path("runs/first"), "--prompt", "", "--max-tokens", "8"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(Continue("", {}).exit_code, 2);  // nothing to continue
+}
+
 TEST_F(Generate, WrongRequestsAreRefused) {
   std::string long_prompt;
   for (int i = 0; i < 40; ++i) long_prompt += "x y ";
   const CommandResult too_long = Continue(long_prompt, {});
   EXPECT_EQ(too_long.exit_code, 2);
   EXPECT_THAT(too_long.err, HasSubstr("shorten it"));
-  EXPECT_EQ(Continue("", {}).exit_code, 2);
   EXPECT_EQ(Continue("the", {"--max-tokens", "0"}).exit_code, 2);
   EXPECT_EQ(Continue("the", {"--temperature", "-1"}).exit_code, 2);
   EXPECT_EQ(Continue("the", {"--top-p", "0"}).exit_code, 2);

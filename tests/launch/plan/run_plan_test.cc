@@ -125,6 +125,18 @@ TEST_F(RunPlanTest, MemoryAndCommunicationFollowTheModelAndTheBuckets) {
   ExpectPlanIsRun(3, "bf16");
 }
 
+TEST_F(RunPlanTest, OnAGpuItCountsTheWorkspaceOfTheGpusProducts) {
+  const auto workspace = [this] {
+    const RunPlan plan = MakePlan(config_, 1);
+    const MemoryStats& memory = plan.pipeline_ranks.front().record.memory;
+    return memory.peak_bytes[static_cast<size_t>(MemoryCategory::kWorkspace)];
+  };
+  constexpr int64_t kOfAProduct = int64_t{32} << 20;
+  EXPECT_LT(workspace(), kOfAProduct);
+  config_.mutable_device()->set_kind(DeviceConfig::CUDA);
+  EXPECT_GE(workspace(), kOfAProduct);
+}
+
 TEST_F(RunPlanTest, EveryZeroStageWithTensorAndPipelineRanksIsTheRun) {
   for (const int zero : {1, 2, 3}) {
     for (const int tp : {1, 2}) {

@@ -23,18 +23,24 @@ struct Recorded {
 };
 
 // Trains two steps with a trace attached.
-Recorded Record(const RunConfig& config, const std::shared_ptr<const IndexedDataset>& data,
-                Device& device, Communicator& world) {
+// Two steps; `trace`, if any, is told of them.
+void TrainTwoSteps(const RunConfig& config, const std::shared_ptr<const IndexedDataset>& data,
+                   Device& device, Communicator& world, Trace* trace) {
   TrainingJob job(config, device, world);
   const GlobalBatch batches(data, job.loader_options());
   StepBatch batch = batches.Allocate();
-  Trace trace;
-  device.set_trace(&trace);
+  device.set_trace(trace);
   for (int step = 0; step < 2; ++step) {
     batches.Fill(step, batch);
     job.step().Run(batch, StopRequest::kNo);
   }
   device.set_trace(nullptr);
+}
+
+Recorded Record(const RunConfig& config, const std::shared_ptr<const IndexedDataset>& data,
+                Device& device, Communicator& world) {
+  Trace trace;
+  TrainTwoSteps(config, data, device, world, &trace);
   return {.entries = trace.entries(), .memory = device.allocator().stats()};
 }
 
@@ -155,7 +161,7 @@ TEST_F(SimulatedStep, PredictsTheMemoryOfTheProcess) {
     const auto device =
         OpenTestDevice(MakeThreadPool(1), CpuStreams::kInline, DeviceKind::kCpu, slab);
     const auto world = bootstrap.Connect(*device);
-    Record(config_, data_, *device, *world);
+    TrainTwoSteps(config_, data_, *device, *world, nullptr);  // a trace takes memory of its own
   });
   const int64_t measured = StatusKilobytes("VmHWM") * 1024 - baseline;
   EXPECT_GT(predicted, int64_t{200} << 20);

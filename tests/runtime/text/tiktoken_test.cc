@@ -34,20 +34,20 @@ std::string Base64(std::string_view bytes) {
   return text;
 }
 
-// The 256 bytes, "he", "the", "th", and pairs of bytes, which no text has, up to `num_ranks`.
+// The 256 bytes, "he", "the", "th", and groups of bytes, which no text has, up to `num_ranks`.
 std::string Ranks(int num_ranks) {
   std::string text;
-  int rank = 0;
+  int num_added = 0;
   const auto add = [&](std::string_view bytes) {
-    text += StrCat(Base64(bytes), " ", rank++, "\n");
+    text += StrCat(Base64(bytes), " ", num_added++, "\n");
   };
   for (int byte = 0; byte < 256; ++byte) add(std::string(1, static_cast<char>(byte)));
   for (const std::string_view token : {"he", "the", "th"}) add(token);
-  for (int first = 0x80; rank < num_ranks; ++first) {
-    for (int second = 0; second < 0x10000 && rank < num_ranks; ++second) {
-      add(std::string{static_cast<char>(first), static_cast<char>(second >> 8),
-                      static_cast<char>(second)});
-    }
+  int group = 0x800000;
+  while (num_added < num_ranks) {
+    add(std::string{static_cast<char>(group >> 16), static_cast<char>(group >> 8),
+                    static_cast<char>(group)});
+    ++group;
   }
   return text;
 }

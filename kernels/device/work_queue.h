@@ -18,7 +18,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace cadmus::cpu {
+namespace cadmus {
 
 // Who waits for a place, for the message when it takes too long.
 struct Waiter {
@@ -90,4 +90,4 @@ class WorkQueue {
   bool failure_seen_ = false;
 };
 
-}  // namespace cadmus::cpu
+}  // namespace cadmus

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cpu/work_queue.h"
+#include "kernels/device/work_queue.h"
 
 #include "kernels/base/error.h"
 
-namespace cadmus::cpu {
+namespace cadmus {
 
 WorkQueue::WorkQueue(std::string name)
     : name_(std::move(name)), slots_(std::make_unique<Slot[]>(kNumSlots)) {}
@@ -85,4 +85,4 @@ std::exception_ptr WorkQueue::TakeUnseenFailure() {
   return std::exchange(failure_seen_, true) ? nullptr : failure_;
 }
 
-}  // namespace cadmus::cpu
+}  // namespace cadmus
