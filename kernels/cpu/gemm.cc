@@ -2,7 +2,6 @@
 #include "kernels/cpu/gemm.h"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "kernels/cpu/blas.h"
 #include "kernels/cpu/device.h"
@@ -20,6 +19,16 @@ struct CpuGemmPlan final : GemmPlan {
   GemmLibrary library = GemmLibrary::kOneDnn;
   GemmTiles tiles;
 };
+
+void Multiply(GemmLibrary library, const Product<float>& product) {
+  if (library == GemmLibrary::kTransposedAvx512) {
+    MultiplyTransposed(product);
+  } else {
+    Multiply(product);
+  }
+}
+
+void Multiply(GemmLibrary /*library*/, const Product<double>& product) { Multiply(product); }
 
 template <class T>
 void GemmTile(const GemmArgs& args, const CpuGemmPlan& plan, int64_t task) {
@@ -40,11 +49,7 @@ void GemmTile(const GemmArgs& args, const CpuGemmPlan& plan, int64_t task) {
       .beta = spec.mode == GradMode::kAccumulate ? T{1} : T{0},
       .c = Part(Entry<T>(args.c, entry), Transpose::kNo, row, column),
   };
-  if constexpr (std::is_same_v<T, float>) {
-    plan.library == GemmLibrary::kTransposedAvx512 ? MultiplyTransposed(product) : Multiply(product);
-  } else {
-    Multiply(product);
-  }
+  Multiply(plan.library, product);
   if (spec.epilogue == Epilogue::kBias) {
     const T* bias = args.bias_N.data<T>() + column;
     for (int64_t i = 0; i < product.m; ++i) {

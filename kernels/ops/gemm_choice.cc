@@ -23,7 +23,8 @@ constexpr int64_t kFewTasks = 16;
 // element read or written counts as eight of them, which is what limits thin products.
 constexpr int64_t kSmallestWork = int64_t{1} << 19;
 
-// A tile of kTransposedAvx512 is one block of packed B wide; from this height on packing it is paid for.
+// A tile of kTransposedAvx512 is at most one block of packed B wide; from this height on the packing
+// is paid for.
 constexpr int64_t kOwnTileRows = 512;
 constexpr int64_t kOwnTileColumns = 384;
 constexpr int64_t kOwnSmallestTile = 96;
