@@ -21,7 +21,8 @@ usage() {
 
 build() {
   cd "$here/.."
-  pack_gpu_folder cadmus-gpu-speed benchmarks/gpu.sh kernels_gpu_test gpu_speed
+  fill_gpu_folder cadmus-gpu-speed benchmarks/gpu.sh kernels_gpu_test gpu_speed
+  pack_gpu_folder cadmus-gpu-speed
 }
 
 # speeds GROUP...

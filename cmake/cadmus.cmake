@@ -10,7 +10,8 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 find_program(CADMUS_CCACHE ccache)
 if(CADMUS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CADMUS_CCACHE})
+  # Without these ccache keeps nothing that uses a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros ${CADMUS_CCACHE})
 endif()
 
 find_package(Threads REQUIRED)
@@ -42,25 +43,42 @@ target_link_libraries(cadmus_options INTERFACE Threads::Threads)
 target_link_options(cadmus_options INTERFACE LINKER:--exclude-libs,libprotobuf.a)
 
 # Compiles several sources of a target as one, those of ALONE excepted: most of what a source costs is the headers that all
-# include. Tests are always built so, the products only with sanitizers: their optimised build shows that each stands
-# alone.
+# include. Tests are always built so, the products only where CADMUS_TOGETHER says so: their optimised build shows that each
+# stands alone.
 function(cadmus_compile_together name)
   set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
   # A type of a source is not one of a header, though it is included here.
-  target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
   if(ARGN)
     set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
 endfunction()
 
+# What most sources include. Parsed once for all targets of the same options: cadmus_precompile(tests_precompiled
+# LINK GTest::gmock HEADERS <gmock/gmock.h> OPTIONS -O1), which they take by REUSE_FROM.
+set(CADMUS_COMMON_HEADERS <algorithm> <array> <chrono> <cmath> <filesystem> <fstream> <functional> <map> <memory> <mutex>
+  <optional> <set> <span> <string> <string_view> <thread> <unordered_map> <utility> <vector>)
+function(cadmus_precompile name)
+  cmake_parse_arguments(ARG "" "" "LINK;HEADERS;OPTIONS" ${ARGN})
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${name}.cc CONTENT "// Nothing but the headers.\n")
+  add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}.cc)
+  target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK})
+  target_compile_options(${name} PRIVATE ${ARG_OPTIONS})
+  target_precompile_headers(${name} PRIVATE ${CADMUS_COMMON_HEADERS} ${ARG_HEADERS})
+endfunction()
+
 # cadmus_library(kernels_base SOURCES a.cc b.cc LINK other_target PRIVATE_LINK vendor ALONE b.cc)
 # One target per folder; LINK is the folder's include permission made visible to the linker. ALONE: cadmus_compile_together.
+# SEPARATE: compile options of its own, and no two sources together.
 function(cadmus_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK;ALONE" ${ARGN})
+  cmake_parse_arguments(ARG "SEPARATE" "" "SOURCES;LINK;PRIVATE_LINK;ALONE" ${ARGN})
   if(ARG_SOURCES)
     add_library(${name} STATIC ${ARG_SOURCES})
-    if(CADMUS_SANITIZE)
+    if(CADMUS_TOGETHER AND ARG_SEPARATE)
+      target_precompile_headers(${name} PRIVATE ${CADMUS_COMMON_HEADERS})
+    elseif(CADMUS_TOGETHER)
       cadmus_compile_together(${name} ${ARG_ALONE})
+      target_precompile_headers(${name} REUSE_FROM products_precompiled)
     endif()
     target_link_libraries(${name} PUBLIC cadmus_options cadmus_sanitize ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
   else()
@@ -98,11 +116,15 @@ set(CADMUS_TEST_OPTIONS $<IF:$<CONFIG:Sanitize>,-O0,-O1>)
 add_custom_target(cpu_tests)
 
 # cadmus_test(kernels_base_test SOURCES philox_test.cc LINK kernels_base LABELS cpu ALONE philox_test.cc)
-# One binary for the tests of one folder; every case is a test of ctest. Each case may take TIMEOUT seconds (120).
+# One binary for the tests of one folder; every case is a test of ctest. Each case may take TIMEOUT seconds (120). Those of
+# the highest COST (0) start first: a long one that started last would leave the other cores idle.
 function(cadmus_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS;ALONE" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;COST" "SOURCES;LINK;LABELS;ALONE" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
+  endif()
+  if(NOT ARG_COST)
+    set(ARG_COST 0)
   endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS cpu)
@@ -110,12 +132,21 @@ function(cadmus_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock_main)
   target_compile_options(${name} PRIVATE ${CADMUS_TEST_OPTIONS})
+  target_precompile_headers(${name} REUSE_FROM tests_precompiled)
   cadmus_compile_together(${name} ${ARG_ALONE})
   if("cpu" IN_LIST ARG_LABELS)
     add_dependencies(cpu_tests ${name})
   endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} COST ${ARG_COST})
+endfunction()
+
+# cadmus_test_library(tests_layouts SOURCES … LINK …): what several tests share. As cadmus_library, but its sources need not
+# stand alone.
+function(cadmus_test_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK;ALONE" ${ARGN})
+  cadmus_library(${name} ${ARGN})
+  cadmus_compile_together(${name} ${ARG_ALONE})
 endfunction()
 
 # cadmus_mpi_test(collectives_mpi_test RANKS 2 4 SOURCES … LINK …): a binary with its own main, run whole under mpirun
@@ -128,6 +159,7 @@ function(cadmus_mpi_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE cadmus_options cadmus_sanitize ${ARG_LINK} GTest::gmock)
   target_compile_options(${name} PRIVATE ${CADMUS_TEST_OPTIONS})
+  target_precompile_headers(${name} REUSE_FROM tests_precompiled)
   cadmus_compile_together(${name})
   foreach(ranks ${ARG_RANKS})
     add_test(NAME ${name}.${ranks}_ranks

@@ -69,4 +69,20 @@ if(CADMUS_HAS_CUDA AND NOT CADMUS_NCCL STREQUAL "OFF")
 endif()
 cadmus_optional(CADMUS_NCCL CADMUS_HAS_NCCL "${_found_nccl}"
   "install NCCL 2.28 or newer (its nccl.h; set CADMUS_NCCL_INCLUDE to its folder) beside CUDA, or use CADMUS_NCCL=OFF")
-message(STATUS "cadmus: cuda ${CADMUS_HAS_CUDA}, nccl ${CADMUS_HAS_NCCL}, sanitizers '${CADMUS_SANITIZE}'")
+
+# cuDNN: likewise.
+set(_found_cudnn "")
+if(CADMUS_HAS_CUDA AND NOT CADMUS_CUDNN STREQUAL "OFF")
+  find_path(CADMUS_CUDNN_INCLUDE cudnn_version.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  if(CADMUS_CUDNN_INCLUDE)
+    file(STRINGS ${CADMUS_CUDNN_INCLUDE}/cudnn_version.h _cudnn_version REGEX "^#define CUDNN_(MAJOR|MINOR) ")
+    string(REGEX REPLACE "[^0-9;]" "" _cudnn_version "${_cudnn_version}")
+    list(JOIN _cudnn_version "." _cudnn_version)
+    if(_cudnn_version VERSION_GREATER_EQUAL 9.19 AND _cudnn_version VERSION_LESS 10)
+      set(_found_cudnn ON)
+    endif()
+  endif()
+endif()
+cadmus_optional(CADMUS_CUDNN CADMUS_HAS_CUDNN "${_found_cudnn}"
+  "install cuDNN 9.19 or newer (its cudnn.h; set CADMUS_CUDNN_INCLUDE to its folder) beside CUDA, or use CADMUS_CUDNN=OFF")
+message(STATUS "cadmus: cuda ${CADMUS_HAS_CUDA}, nccl ${CADMUS_HAS_NCCL}, cudnn ${CADMUS_HAS_CUDNN}, sanitizers '${CADMUS_SANITIZE}'")

@@ -37,11 +37,13 @@ std::unique_ptr<Device> OpenDevice(const DeviceOptions& options) {
           options.memory_bytes, options.pool != nullptr ? options.pool : MakeThreadPool(0),
           options.cpu_streams);
     case DeviceKind::kCuda:
-      return cuda::OpenCudaDevice(options.memory_bytes);
+      return cuda::OpenCudaDevice(options.memory_bytes, options.gpu_index, options.later_bytes);
     case DeviceKind::kSim:
       return std::make_unique<sim::SimDevice>(options.memory_bytes, options.stands_for);
   }
   CADMUS_UNREACHABLE("every device kind is opened above");
 }
+
+std::vector<Gpu> VisibleGpus() { return cuda::VisibleGpus(); }
 
 }  // namespace cadmus

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "kernels/cpu/cpu_streams.h"
 #include "kernels/device/device.h"
@@ -24,9 +25,15 @@ struct DeviceOptions {
   std::shared_ptr<cpu::ThreadPool> pool = nullptr;  // cpu only; null: one of its own
   CpuStreams cpu_streams = CpuStreams::kInline;
   DeviceProperties stands_for = {};  // sim only: what its properties are; its slab is memory_bytes
+  int gpu_index = 0;                 // cuda only: among VisibleGpus
+  int64_t later_bytes = kGpuLibraryBytes;  // cuda only: what the slab leaves free for libraries
 };
 
 // Throws kConfig for a back end that this build lacks, kOutOfMemory where the slab cannot be had.
 std::unique_ptr<Device> OpenDevice(const DeviceOptions& options);
+
+// The GPUs that this process may open; none of their memory is taken. Throws kConfig, with the
+// remedy, where this build has no CUDA or the machine no GPU.
+std::vector<Gpu> VisibleGpus();
 
 }  // namespace cadmus

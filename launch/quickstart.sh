@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # quickstart.sh [--text DIR] [--out DIR]: from a fresh Debian or Ubuntu to a language model trained on real text, in one
-# command: installs what is missing, builds, trains on two ranks, stops and resumes the run, and generates text.
+# command: installs what is missing, builds, trains on two ranks, on GPUs where there are any, stops and resumes the run, and
+# generates text.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -37,9 +38,13 @@ step() { printf '\n== %s (%d s since the start)\n' "$*" "$SECONDS"; }
 step "1/7 packages"
 if [[ -n $text ]]; then bash launch/install_packages.sh; else bash launch/install_packages.sh text; fi
 
-step "2/7 build"
-cmake --preset cpu-release -DCADMUS_TESTS=OFF
-cmake --build --preset cpu-release -j "$(nproc)" --target cadmus
+num_gpus=$(bash launch/usable_gpus.sh)
+preset=cpu-release
+if ((num_gpus > 0)); then preset=cuda-release; fi
+
+step "2/7 build ($preset)"
+cmake --preset "$preset" -DCADMUS_TESTS=OFF
+cmake --build --preset "$preset" -j "$(nproc)" --target cadmus
 cadmus=$repository/build/cadmus
 data=$out/data
 mkdir -p "$data"
@@ -67,20 +72,27 @@ step "4/7 tokenizer and data"
 
 # Two ranks on one machine: as root or not, with or without a core for each, in a container or not.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
-train=(mpirun --quiet -np 2 --oversubscribe --bind-to none "$cadmus" train launch/recipes/llama-quickstart.textproto
+train=("$cadmus" train launch/recipes/llama-quickstart.textproto
   --set "name=$(basename "$out")" --set "output_dir=$(dirname "$out")"
   --set "data.path=$data/tokens" --set "data.tokenizer=$data/tokenizer.json")
+if ((num_gpus > 0)); then train+=(--set device.kind=CUDA); fi
+if ((num_gpus == 1)); then
+  train+=(--ranks-as-threads 2) where="one GPU, which two ranks share"
+else
+  train=(mpirun --quiet -np 2 --oversubscribe --bind-to none "${train[@]}") where="two ranks"
+  if ((num_gpus > 1)); then where="two ranks, a GPU each"; fi
+fi
 
-step "5/7 train on two ranks, and stop after the first checkpoint"
+step "5/7 train on $where, and stop after the first checkpoint"
 "${train[@]}" &
-mpirun_pid=$!
-trap 'kill -TERM "$mpirun_pid" 2> /dev/null || true' EXIT
-while kill -0 "$mpirun_pid" 2> /dev/null && [[ -z $(find "$out/checkpoints" -name 'step-*' 2> /dev/null) ]]; do
+training_pid=$!
+trap 'kill -TERM "$training_pid" 2> /dev/null || true' EXIT
+while kill -0 "$training_pid" 2> /dev/null && [[ -z $(find "$out/checkpoints" -name 'step-*' 2> /dev/null) ]]; do
   sleep 0.2
 done
-kill -USR1 "$mpirun_pid" 2> /dev/null || true
+kill -USR1 "$training_pid" 2> /dev/null || true
 status=0
-wait "$mpirun_pid" || status=$?
+wait "$training_pid" || status=$?
 trap - EXIT
 if ((status != 75)); then
   echo "quickstart: expected the run to stop with exit code 75 (preempted and resumable), but it ended with $status" >&2

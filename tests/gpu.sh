@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # gpu.sh --build: compiles the GPU's test programs into build-gpu/cadmus-gpu, a folder to copy to a machine with a GPU, and
 # packs it as build-gpu/cadmus-gpu.tar.xz. Needs nvcc and no GPU.
-# gpu.sh --run [RESULTS]: the stage *truth* on this machine's GPU: probe, correctness smallest first, determinism, sanitizers
-# where the tool exists, smoke speeds. Each group is a process of its own with a time limit; a JSON line per case in
-# RESULTS/truth.jsonl, as soon as it ends. Needs no compiler and no network. Exits with 77 without a GPU.
+# gpu.sh --run [RESULTS]: the stage *truth* on this machine's GPU: probe, correctness smallest first, determinism, training,
+# sanitizers where the tool exists, smoke speeds. Each group is a process of its own with a time limit; a JSON line per case
+# in RESULTS/truth.jsonl, as soon as it ends. Needs no compiler, no network and no Open MPI. Exits with 77 without a GPU.
+# Two ranks on the GPU over NCCL run where CADMUS_NCCL_FOLDER holds libnccl.so.2 of 2.30 or newer.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 shared=$here/gpu_folder.sh programs=$here # in the folder that was packed
@@ -12,18 +13,33 @@ shared=$here/gpu_folder.sh programs=$here # in the folder that was packed
 # shellcheck source=tests/support/gpu_folder.sh
 source "$shared"
 
-# Test programs besides kernels_gpu_test, each run whole as a group of its name; they know --jsonl=FILE and exit with 77
-# where there is no GPU (tests/kernels/gpu/gpu_main.cc).
-further_tests=(collectives_gpu_test)
-
 build() {
   cd "$here/.."
-  pack_gpu_folder cadmus-gpu tests/gpu.sh kernels_gpu_test gpu_speed "${further_tests[@]}"
+  # shellcheck source=tests/support/open_mpi_folder.sh
+  source tests/support/open_mpi_folder.sh
+  fill_gpu_folder cadmus-gpu tests/gpu.sh kernels_gpu_test collectives_gpu_test collectives_gpu_mpi_test launch_gpu_test \
+    gpu_speed
+  pack_open_mpi build-gpu/cadmus-gpu
+  pack_gpu_folder cadmus-gpu
+}
+
+# The contract of communicators over mpirun's ranks, which share the GPU: staged over MPI, and over NCCL, for which sharing
+# is an experiment: where it hangs it has not been run.
+mpi_ranks() {
+  local ranks=("$programs/mpirun.sh" 2 "$programs/collectives_gpu_mpi_test") nccl=${CADMUS_NCCL_FOLDER:-$programs/lib} minor
+  group mpi_staging 60 "${ranks[@]}" --gtest_filter='-*Nccl*'
+  minor=$(grep -aoE 'NCCL version 2\.[0-9]+' "$nccl/libnccl.so.2" 2> /dev/null | head -1 | cut -d. -f2) || true
+  if ((${minor:-0} >= 30)); then
+    hangs="not run" libraries=$nccl:$libraries NCCL_MULTI_RANK_GPU_ENABLE=1 NCCL_MAX_CTAS=4 \
+      group nccl_two_ranks 60 "${ranks[@]}" --gtest_filter='*Nccl*'
+  else
+    not_run nccl_two_ranks "no NCCL 2.30 or newer in $nccl"
+  fi
 }
 
 run() {
   start_stage truth "$1" "$programs"
-  local binary=$programs/kernels_gpu_test named='' further speeds tool
+  local binary=$programs/kernels_gpu_test training=$programs/launch_gpu_test named='' speeds tool
   # suite NAME SECONDS FILTER
   suite() {
     named+=:$3
@@ -47,13 +63,18 @@ run() {
   suite cross_entropy 60 'CrossEntropy*'
   suite gemm 90 'Gemm*'
   suite attention 90 'Attention*'
+  suite cudnn_attention 60 'Cudnn*'
   suite bf16 90 'Bf16*'
   suite others 90 "*-${named#:}"
-  for further in "${further_tests[@]}"; do
-    group "$further" 120 "$programs/$further" --jsonl="$jsonl"
-  done
   # Determinism: each of these compares three runs.
   group determinism 90 "$binary" --gtest_repeat=34 --gtest_filter='*BitsDoNotDepend*:*GivesTheSameBits*'
+  group collectives_gpu_test 90 "$programs/collectives_gpu_test" --jsonl="$jsonl"
+  mpi_ranks
+  group resume 30 "$training" --jsonl="$jsonl" --gtest_filter='ResumeOnDevice.*'
+  group loss_curve 45 "$training" --jsonl="$jsonl" --gtest_filter='LossCurve.*'
+  group gpt2 45 "$training" --jsonl="$jsonl" --gtest_filter='Gpt2.*'
+  group memory 30 "$training" --jsonl="$jsonl" --gtest_filter='Gpt2Memory.*'
+  group layouts 90 "$training" --jsonl="$jsonl" --gtest_filter='LayoutsOnOneDevice.*'
   # Memory and races, where the tool exists; on the smaller suites, which it slows down a hundredfold.
   if command -v compute-sanitizer > /dev/null; then
     for tool in memcheck initcheck synccheck racecheck; do

@@ -115,10 +115,14 @@ fi
 
 # Compiles all CUDA code, wherever the compiler is, and runs it where there is a GPU.
 if command -v nvcc > /dev/null || [[ -n ${CUDACXX:-} ]]; then
-  if build cuda-compile kernels_gpu_test collectives_gpu_test collectives_gpu_mpi_test gpu_speed; then
+  programs=(kernels_gpu_test kernels_cudnn_plan_test collectives_gpu_test collectives_gpu_mpi_test gpu_speed)
+  # No CUDA code, but all of the product, once more.
+  if nvidia-smi -L > /dev/null 2>&1; then programs+=(launch_gpu_test); fi
+  if build cuda-compile "${programs[@]}"; then
     if tests/ptxas_test.sh build-cuda-compile; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     run_tests build-cuda-compile/tests/kernels/gpu
     run_tests build-cuda-compile/tests/collectives/gpu
+    if [[ " ${programs[*]} " == *" launch_gpu_test "* ]]; then run_tests build-cuda-compile/tests/launch/gpu -L cuda; fi
   fi
 else
   echo "skipped: cuda-compile: no nvcc on the PATH"

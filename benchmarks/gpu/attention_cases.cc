@@ -3,12 +3,20 @@
 
 #include "benchmarks/gpu/llama_8b.h"
 #include "benchmarks/gpu/speed_cases.h"
+#include "kernels/base/error.h"
 #include "kernels/ops/attention.h"
+#include "kernels/ops/cudnn_choice.h"
 
 namespace cadmus::gpu_speed {
 namespace {
 
-AttentionSpec CausalSpec(int64_t length) {
+// A kernel, asked for by name, and whether its bits must repeat.
+struct Variant {
+  std::string_view kernel;
+  Reproducibility reproducibility = Reproducibility::kBitwise;
+};
+
+AttentionSpec CausalSpec(int64_t length, const Variant& variant) {
   return {.batch = 1,
           .query_length = length,
           .key_length = length,
@@ -16,14 +24,17 @@ AttentionSpec CausalSpec(int64_t length) {
           .num_kv_heads = kKvHeads,
           .head_dim = kHeadDim,
           .dtype = DType::kBF16,
-          .scale = 1 / std::sqrt(static_cast<double>(kHeadDim))};
+          .scale = 1 / std::sqrt(static_cast<double>(kHeadDim)),
+          .reproducibility = variant.reproducibility,
+          .gpu_kernel = std::string(variant.kernel)};
 }
 
 TensorView Workspace(Buffers& b, int64_t bytes) {
   return bytes == 0 ? TensorView() : b.Empty(DType::kU8, {bytes});
 }
 
-AttentionForwardArgs AttentionForwardSet(Buffers& b, const AttentionPlan& plan) {
+AttentionForwardArgs AttentionForwardSet(Buffers& b, const AttentionPlan& plan,
+                                         const TensorView& workspace) {
   const AttentionSpec& s = plan.spec;
   return {.plan = &plan,
           .q_BSHD = b.Uniform(s.dtype, {1, s.query_length, kHeads, kHeadDim}),
@@ -31,10 +42,11 @@ AttentionForwardArgs AttentionForwardSet(Buffers& b, const AttentionPlan& plan) 
           .v_BTKD = b.Uniform(s.dtype, {1, s.key_length, kKvHeads, kHeadDim}),
           .out_BSHD = b.Empty(s.dtype, {1, s.query_length, kHeads, kHeadDim}),
           .lse_BHS = b.Empty(DType::kF32, {1, kHeads, s.query_length}),
-          .workspace = Workspace(b, plan.forward_workspace_bytes)};
+          .workspace = workspace};
 }
 
-AttentionBackwardArgs AttentionBackwardSet(Buffers& b, const AttentionForwardArgs& forward) {
+AttentionBackwardArgs AttentionBackwardSet(Buffers& b, const AttentionForwardArgs& forward,
+                                           const TensorView& workspace) {
   const AttentionPlan& plan = *forward.plan;
   const AttentionSpec& s = plan.spec;
   return {.plan = &plan,
@@ -47,7 +59,7 @@ AttentionBackwardArgs AttentionBackwardSet(Buffers& b, const AttentionForwardArg
           .dq_BSHD = b.Empty(s.dtype, {1, s.query_length, kHeads, kHeadDim}),
           .dk_BTKD = b.Empty(s.dtype, {1, s.key_length, kKvHeads, kHeadDim}),
           .dv_BTKD = b.Empty(s.dtype, {1, s.key_length, kKvHeads, kHeadDim}),
-          .workspace = Workspace(b, plan.backward_workspace_bytes)};
+          .workspace = workspace};
 }
 
 template <class Args>
@@ -60,25 +72,45 @@ void Alone(SpeedRun& run, const std::string& name, const std::vector<Args>& sets
   });
 }
 
-void RunLength(SpeedRun& run, int64_t length) {
-  const auto plan = MakePlan(run.stream.device(), CausalSpec(length));
+// Null, said to people, where the kernel is not to be had here.
+std::shared_ptr<const AttentionPlan> PlanOf(SpeedRun& run, const AttentionSpec& spec) {
+  try {
+    return MakePlan(run.stream.device(), spec);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::kConfig) throw;
+    run.people << "skipped: " << error.message() << std::endl;
+    return nullptr;
+  }
+}
+
+void RunLength(SpeedRun& run, int64_t length, const Variant& variant) {
+  const auto plan = PlanOf(run, CausalSpec(length, variant));
+  if (plan == nullptr) return;
   Buffers buffers(run.stream);
+  const TensorView forward_workspace = Workspace(buffers, plan->forward_workspace_bytes);
+  const TensorView backward_workspace = Workspace(buffers, plan->backward_workspace_bytes);
   const auto forward = RotatingSets<AttentionForwardArgs>(
-      run, buffers, [&](Buffers& b) { return AttentionForwardSet(b, *plan); });
+      run, buffers, [&](Buffers& b) { return AttentionForwardSet(b, *plan, forward_workspace); });
   std::vector<AttentionBackwardArgs> backward;
   for (const AttentionForwardArgs& args : forward) {
     AttentionForward(args, run.stream);  // the gradients read its outputs
-    backward.push_back(AttentionBackwardSet(buffers, args));
+    backward.push_back(AttentionBackwardSet(buffers, args, backward_workspace));
   }
-  const std::string shape = StrCat("T", length, " H32 K8 D128 causal bf16");
-  Alone(run, "attention forward, " + shape, forward, &AttentionForward);
-  Alone(run, "attention backward, " + shape, backward, &AttentionBackward);
+  const bool repeats = variant.reproducibility == Reproducibility::kBitwise;
+  const std::string name =
+      StrCat(", T", length, " H32 K8 D128 causal bf16, ", variant.kernel, repeats ? "" : ", fast");
+  if (repeats) Alone(run, "attention forward" + name, forward, &AttentionForward);
+  Alone(run, "attention backward" + name, backward, &AttentionBackward);
 }
 
 }  // namespace
 
 void RunAttentionCases(SpeedRun& run) {
-  for (const int64_t length : {1024, 8192}) RunLength(run, length);
+  for (const int64_t length : {1024, 8192}) {
+    RunLength(run, length, {kSimpleAttention});
+    RunLength(run, length, {kCudnnAttention});
+  }
+  RunLength(run, 8192, {kCudnnAttention, Reproducibility::kFast});
 }
 
 }  // namespace cadmus::gpu_speed

@@ -13,7 +13,8 @@ namespace cadmus::gpu_speed {
 // "share_of_copy" is how much of the copy's bandwidth it reaches.
 void RunMemoryBoundCases(SpeedRun& run);
 
-// The simple attention, forward and backward, alone: nothing to hold it against yet.
+// The kernels for attention, forward and backward, each alone; one that is not to be had is
+// skipped.
 void RunAttentionCases(SpeedRun& run);
 
 // What a product is held against: the vendor's library at its best.

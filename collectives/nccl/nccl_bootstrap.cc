@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "collectives/communicator/meeting_options.h"
 #include "collectives/nccl/nccl_communicator.h"
 #include "kernels/base/error.h"
 #include "kernels/base/log.h"
@@ -26,15 +27,14 @@ class NcclBootstrap final : public Bootstrap {
     if (device.properties().kind != DeviceKind::kCuda) {
       throw Error(Kind::kConfig,
                   StrCat("NCCL moves memory of GPUs, and the device is ", device.properties().name,
-                         ": choose the communicator local or mpi"));
+                         ": set communication.transport = AUTO"));
     }
     std::vector<int> all(static_cast<size_t>(size()));
     std::iota(all.begin(), all.end(), 0);
     return std::make_unique<NcclCommunicator>(
         NcclCommunicator::Shared{
             .library = library_, .recorder = mutable_recorder(), .watcher = watcher_},
-        host_.Connect(device, NcclCommunicator::MeetingOptions(options, size())), std::move(all),
-        options);
+        host_.Connect(device, MeetingOptions(options, size())), std::move(all), options);
   }
 
   void Abort(int exit_code) noexcept override { host_.Abort(exit_code); }
@@ -46,6 +46,17 @@ class NcclBootstrap final : public Bootstrap {
 };
 
 }  // namespace
+
+FoundNccl FindNccl() {
+  FoundNccl found;
+  try {
+    CheckNccl(LoadNccl(), LoadNccl().GetVersion(&found.version), "ncclGetVersion", "");
+  } catch (const Error& error) {
+    if (error.kind() != Kind::kConfig) throw;
+    found.problem = error.message();
+  }
+  return found;
+}
 
 std::unique_ptr<Bootstrap> StartNccl(Bootstrap& host) {
   return std::make_unique<NcclBootstrap>(host);

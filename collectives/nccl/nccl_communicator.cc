@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/nccl/nccl_communicator.h"
 
-#include <algorithm>
 #include <exception>
 
+#include "collectives/communicator/meeting_options.h"
 #include "kernels/base/error.h"
 #include "kernels/base/log.h"
 #include "kernels/cuda/cuda_check.h"
@@ -44,6 +44,12 @@ ncclDataType_t SummedAs(DType dtype) {
   }
 }
 
+int CurrentDevice() {
+  int ordinal = 0;
+  CADMUS_CUDA_CHECK(cudaGetDevice(&ordinal), cuda::Where{});
+  return ordinal;
+}
+
 bool IsLone(std::span<const CollectiveCall> calls, CollectiveOp op) {
   return calls.size() == 1 && calls[0].op == op;
 }
@@ -51,10 +57,6 @@ bool IsLone(std::span<const CollectiveCall> calls, CollectiveOp op) {
 bool HasFailed(ncclResult_t result) { return result != ncclSuccess && result != ncclInProgress; }
 
 }  // namespace
-
-CommunicatorOptions NcclCommunicator::MeetingOptions(const CommunicatorOptions& options, int size) {
-  return {.limit = options.limit, .workspace_bytes = std::max<int64_t>(4096, int64_t{64} * size)};
-}
 
 void NcclCommunicator::MarkTraits::Close(Handle event) noexcept {
   if (const cudaError_t error = cudaEventDestroy(event); error != cudaSuccess) {
@@ -68,6 +70,7 @@ NcclCommunicator::NcclCommunicator(const Shared& shared, std::unique_ptr<Communi
       shared_(shared),
       meeting_(std::move(meeting)),
       world_ranks_(std::move(world_ranks)),
+      ordinal_(CurrentDevice()),
       marks_(MakeMarks()),
       group_(shared.library, {.name = name(),
                               .rank = rank(),
@@ -233,6 +236,8 @@ ncclResult_t NcclCommunicator::EnqueueAllToAll(const CollectiveCall& call, ncclC
 }
 
 WatchedCalls::Phase NcclCommunicator::PhaseOf(int slot) {
+  // The watcher's thread has opened no device; what fails here fails in the queries too.
+  static_cast<void>(cudaSetDevice(ordinal_));
   const Marks& marks = marks_[static_cast<size_t>(slot)];
   if (cudaEventQuery(marks.end.get()) == cudaSuccess) return Phase::kDone;
   return cudaEventQuery(marks.begin.get()) == cudaSuccess ? Phase::kRunning : Phase::kWaiting;

@@ -28,10 +28,8 @@ class NcclCommunicator final : public Communicator, private WatchedCalls {
     CallWatcher& watcher;
   };
 
-  // Of the communicator over which a group meets, of little room of its own.
-  static CommunicatorOptions MeetingOptions(const CommunicatorOptions& options, int size);
-
-  // The group of the ranks of `meeting`, over which they agree. Collective; warmed.
+  // The group of the ranks of `meeting` (MeetingOptions), over which they agree. Collective;
+  // warmed.
   NcclCommunicator(const Shared& shared, std::unique_ptr<Communicator> meeting,
                    std::vector<int> world_ranks, const CommunicatorOptions& options);
   ~NcclCommunicator() override;  // waits for the calls issued so far
@@ -74,6 +72,7 @@ class NcclCommunicator final : public Communicator, private WatchedCalls {
   const Shared shared_;
   const std::unique_ptr<Communicator> meeting_;
   const std::vector<int> world_ranks_;
+  const int ordinal_;         // of the rank's GPU
   std::vector<Marks> marks_;  // one for each slot of the watch
   NcclGroup group_;
   CallWatch watch_;

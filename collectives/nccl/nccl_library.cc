@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include "collectives/nccl/nccl_bootstrap.h"
 #include "kernels/base/error.h"
 
 namespace cadmus {
@@ -61,11 +62,6 @@ NcclLibrary Load() {
 const NcclLibrary& LoadNccl() {
   static const NcclLibrary library = Load();
   return library;
-}
-
-std::string NcclVersionInWords(int version_code) {
-  return StrCat("NCCL ", version_code / 10000, ".", version_code / 100 % 100, ".",
-                version_code % 100);
 }
 
 }  // namespace cadmus

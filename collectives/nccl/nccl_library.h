@@ -35,7 +35,4 @@ struct NcclLibrary {
 // this program was built with.
 const NcclLibrary& LoadNccl();
 
-// "NCCL 2.28.9"
-std::string NcclVersionInWords(int version_code);
-
 }  // namespace cadmus

@@ -4,11 +4,12 @@
 
 namespace cadmus {
 
-std::unique_ptr<Bootstrap> StartNccl(Bootstrap&) {
-  throw Error(
-      Kind::kConfig,
-      "this build has no NCCL: run on the CPU (device kind cpu, communicator local or mpi), "
-      "or build with -DCADMUS_NCCL=ON where NCCL is installed");
+FoundNccl FindNccl() {
+  return {.problem =
+              "this build has no NCCL: set communication.transport = MPI, or build with "
+              "-DCADMUS_NCCL=ON where NCCL is installed"};
 }
+
+std::unique_ptr<Bootstrap> StartNccl(Bootstrap&) { throw Error(Kind::kConfig, FindNccl().problem); }
 
 }  // namespace cadmus

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "collectives/communicator/meeting_options.h"
 #include "kernels/base/error.h"
 
 namespace cadmus {
@@ -16,9 +17,14 @@ std::unique_ptr<Communicator> SimCommunicator::MakeGroup(std::span<const int> me
   CADMUS_CHECK(std::all_of(members.begin(), members.end(),
                            [&](int member) { return 0 <= member && member < size(); }),
                StrCat("a member of group ", name, " is not in group ", this->name()));
+  const auto size = static_cast<int>(members.size());
+  std::unique_ptr<Communicator> meeting;
+  if (meeting_ != nullptr) {
+    meeting = meeting_->MakeGroup(members, name, MeetingOptions(options, size));
+  }
   return std::make_unique<SimCommunicator>(std::move(name),
-                                           static_cast<int>(self - members.begin()),
-                                           static_cast<int>(members.size()), device(), options);
+                                           static_cast<int>(self - members.begin()), size, device(),
+                                           options, std::move(meeting));
 }
 
 void SimCommunicator::Revoke(const std::string&) {
@@ -33,7 +39,13 @@ std::unique_ptr<Communicator> SimCommunicator::Rebuild(int64_t, std::span<const 
 
 std::unique_ptr<Communicator> SimBootstrap::Connect(Device& device,
                                                     const CommunicatorOptions& options) {
-  return std::make_unique<SimCommunicator>("world", rank(), size(), device, options);
+  std::unique_ptr<Communicator> meeting;
+  if (groups_ == SimGroups::kNccl) {
+    meeting = std::make_unique<SimCommunicator>("world", rank(), size(), device,
+                                                MeetingOptions(options, size()));
+  }
+  return std::make_unique<SimCommunicator>("world", rank(), size(), device, options,
+                                           std::move(meeting));
 }
 
 }  // namespace cadmus

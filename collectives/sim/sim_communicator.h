@@ -14,9 +14,11 @@ namespace cadmus {
 
 class SimCommunicator final : public Communicator {
  public:
+  // `meeting`: the one over which the ranks of an NCCL group meet, which takes memory too.
   SimCommunicator(std::string name, int rank, int size, Device& device,
-                  const CommunicatorOptions& options = {})
-      : Communicator(std::move(name), rank, size, device, options) {}
+                  const CommunicatorOptions& options = {},
+                  std::unique_ptr<Communicator> meeting = nullptr)
+      : Communicator(std::move(name), rank, size, device, options), meeting_(std::move(meeting)) {}
 
   using Communicator::MakeGroup;
   std::unique_ptr<Communicator> MakeGroup(std::span<const int> members, std::string name,
@@ -27,17 +29,27 @@ class SimCommunicator final : public Communicator {
 
  protected:
   void Issue(std::span<const CollectiveCall>, Stream&) override {}
+
+ private:
+  const std::unique_ptr<Communicator> meeting_;
 };
+
+// What the groups of a world stand for: those of local and mpi, or NCCL's.
+enum class SimGroups { kInRankOrder, kNccl };
 
 // One rank of a world that exists on paper.
 class SimBootstrap final : public Bootstrap {
  public:
-  SimBootstrap(int rank, int size) : Bootstrap(rank, size, /*local_rank=*/0, /*local_size=*/1) {}
+  SimBootstrap(int rank, int size, SimGroups groups = SimGroups::kInRankOrder)
+      : Bootstrap(rank, size, /*local_rank=*/0, /*local_size=*/1), groups_(groups) {}
 
   using Bootstrap::Connect;
   std::unique_ptr<Communicator> Connect(Device& device,
                                         const CommunicatorOptions& options) override;
   void Abort(int) noexcept override {}
+
+ private:
+  SimGroups groups_;
 };
 
 }  // namespace cadmus

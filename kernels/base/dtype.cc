@@ -10,18 +10,17 @@ struct Row {
   DType dtype;
   std::string_view name;
   int64_t size;
-  bool floating;
 };
 
-constexpr std::array<Row, 9> kRows = {{{DType::kNone, "none", 0, false},
-                                       {DType::kF64, "F64", 8, true},
-                                       {DType::kF32, "F32", 4, true},
-                                       {DType::kBF16, "BF16", 2, true},
-                                       {DType::kF16, "F16", 2, true},
-                                       {DType::kI64, "I64", 8, false},
-                                       {DType::kI32, "I32", 4, false},
-                                       {DType::kU16, "U16", 2, false},
-                                       {DType::kU8, "U8", 1, false}}};
+constexpr std::array<Row, 9> kRows = {{{DType::kNone, "none", 0},
+                                       {DType::kF64, "F64", 8},
+                                       {DType::kF32, "F32", 4},
+                                       {DType::kBF16, "BF16", 2},
+                                       {DType::kF16, "F16", 2},
+                                       {DType::kI64, "I64", 8},
+                                       {DType::kI32, "I32", 4},
+                                       {DType::kU16, "U16", 2},
+                                       {DType::kU8, "U8", 1}}};
 
 const Row& RowOf(DType dtype) { return kRows[static_cast<size_t>(dtype)]; }
 
@@ -29,7 +28,6 @@ const Row& RowOf(DType dtype) { return kRows[static_cast<size_t>(dtype)]; }
 
 int64_t SizeOf(DType dtype) { return RowOf(dtype).size; }
 std::string_view Name(DType dtype) { return RowOf(dtype).name; }
-bool IsFloating(DType dtype) { return RowOf(dtype).floating; }
 
 std::optional<DType> DTypeFromName(std::string_view name) {
   for (const Row& row : kRows) {

@@ -19,8 +19,6 @@ int64_t SizeOf(DType dtype);
 std::string_view Name(DType dtype);
 std::optional<DType> DTypeFromName(std::string_view name);
 
-bool IsFloating(DType dtype);
-
 // DTypeOf<float> == DType::kF32: the storage type of a C++ type.
 template <class T>
 inline constexpr DType DTypeOf = DType::kNone;

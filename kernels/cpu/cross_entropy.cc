@@ -155,18 +155,21 @@ void ComputeSplit(const SplitCrossEntropyArgs& args, ThreadPool& pool) {
   const int32_t* const labels = args.labels_T.data<int32_t>();
   const double* const statistics = args.statistics_R3T.data<double>();
   S* const losses = args.loss_T.data<S>();
-  const double loss_scale = static_cast<const StepScalars*>(args.scalars.raw())->loss_scale;
+  const bool writes = args.gradient == LogitGradient::kWriteOverLogits;
+  const double loss_scale =
+      writes ? static_cast<const StepScalars*>(args.scalars.raw())->loss_scale : 0;
   CheckLabels(labels, tokens, args.part.vocab_size);
   ForPieces(pool, tokens, RowsPerTask(width), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       T* const row = logits + t * width;
       if (labels[t] < 0) {
         losses[t] = 0;
-        std::fill_n(row, width, T(0));
+        if (writes) std::fill_n(row, width, T(0));
         continue;
       }
       const auto merged = Merge<S>(statistics, ranks, tokens, t);
       losses[t] = Loss(merged);
+      if (!writes) continue;
       WriteGradient(
           merged, loss_scale, LocalLabel(labels[t], args.part, num_present), num_present,
           [&](int64_t v) { return Exp(S(row[v]) - merged.maximum); }, row);

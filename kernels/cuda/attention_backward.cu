@@ -2,7 +2,6 @@
 // The backward pass in three kernels without atomics: rowsum(dO ∘ O); dQ, walking over keys; dK and
 // dV, walking over the queries of all heads of the group. Scores are recomputed in both walks.
 #include "kernels/cuda/attention_block.cuh"
-#include "kernels/cuda/kernels.h"
 
 namespace cadmus::cuda {
 namespace {
@@ -186,8 +185,8 @@ void AllowSharedForBackward(const AttentionSpec& spec, const CudaAttentionChoice
   });
 }
 
-void AttentionBackward(const AttentionBackwardArgs& args, Stream& stream) {
-  const CudaAttentionChoice& choice = ChoiceOf(*args.plan);
+void SimpleAttentionBackward(const AttentionBackwardArgs& args, const CudaAttentionChoice& choice,
+                             Stream& stream) {
   DispatchFloat(args.plan->spec.dtype, [&](auto storage) {
     using T = typename decltype(storage)::Type;
     using S = Wide<T>;

@@ -3,26 +3,16 @@
 // shared memory, and products of a warp's rows with the rows of a tile.
 #pragma once
 
+#include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/block_reduce.cuh"
 #include "kernels/cuda/storage.cuh"
 #include "kernels/ops/attention.h"
-#include "kernels/ops/cuda_choice.h"
 
 namespace cadmus::cuda {
 
 inline constexpr int kWarps = CudaAttentionChoice::kWarps;
 inline constexpr int kTile = CudaAttentionChoice::kTile;
 static_assert(kWarps * 32 == kThreads && kTile == 32);
-
-struct CudaAttentionPlan final : AttentionPlan {
-  CudaAttentionChoice choice;
-};
-
-inline const CudaAttentionChoice& ChoiceOf(const AttentionPlan& plan) {
-  const auto* cuda_plan = dynamic_cast<const CudaAttentionPlan*>(&plan);
-  CADMUS_CHECK(cuda_plan != nullptr, "the plan was made for another device");
-  return cuda_plan->choice;
-}
 
 // Rows of 2 registers' worth of f64, or 4 of f32, that one warp owns.
 template <class T>
@@ -252,9 +242,5 @@ void AllowShared(Kernel* kernel, int64_t bytes, int device) {
                            cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
       Where{device});
 }
-
-// Of the backward pass, called when a plan is made.
-void AllowSharedForBackward(const AttentionSpec& spec, const CudaAttentionChoice& choice,
-                            int device);
 
 }  // namespace cadmus::cuda

@@ -4,8 +4,6 @@
 #include <limits>
 
 #include "kernels/cuda/attention_block.cuh"
-#include "kernels/cuda/cuda_device.h"
-#include "kernels/cuda/kernels.h"
 
 namespace cadmus::cuda {
 namespace {
@@ -102,30 +100,19 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-std::shared_ptr<const AttentionPlan> MakeAttentionPlan(const AttentionSpec& spec, Device& device) {
-  const auto* cuda_device = dynamic_cast<const CudaDevice*>(&device);
-  CADMUS_CHECK(cuda_device != nullptr, "a cuda plan is made for a cuda device");
-  auto plan = std::make_shared<CudaAttentionPlan>();
-  plan->spec = spec;
-  plan->choice = ChooseCudaAttention(spec, device.properties().capability);
-  plan->kernel = StrCat("simple attention, ", plan->choice.rows_per_warp, " rows a warp, ",
-                        32 * plan->choice.chunks, " dims");
-  plan->forward_workspace_bytes = plan->choice.forward_workspace_bytes;
-  plan->backward_workspace_bytes = plan->choice.backward_workspace_bytes;
-  plan->capturable = true;
+void AllowSharedForForward(const AttentionSpec& spec, const CudaAttentionChoice& choice,
+                           int device) {
   DispatchFloat(spec.dtype, [&](auto storage) {
     using T = typename decltype(storage)::Type;
-    DispatchChunks(plan->choice.chunks, [&](auto chunks) {
-      AllowShared(&AttentionForwardKernel<T, decltype(chunks)::value>,
-                  plan->choice.forward_shared_bytes, cuda_device->ordinal());
+    DispatchChunks(choice.chunks, [&](auto chunks) {
+      AllowShared(&AttentionForwardKernel<T, decltype(chunks)::value>, choice.forward_shared_bytes,
+                  device);
     });
   });
-  AllowSharedForBackward(spec, plan->choice, cuda_device->ordinal());
-  return plan;
 }
 
-void AttentionForward(const AttentionForwardArgs& args, Stream& stream) {
-  const CudaAttentionChoice& choice = ChoiceOf(*args.plan);
+void SimpleAttentionForward(const AttentionForwardArgs& args, const CudaAttentionChoice& choice,
+                            Stream& stream) {
   DispatchFloat(args.plan->spec.dtype, [&](auto storage) {
     using T = typename decltype(storage)::Type;
     const AttentionProblem<T> problem = ProblemOf<T>(args, choice);

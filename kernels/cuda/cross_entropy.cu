@@ -185,19 +185,28 @@ __global__ void __launch_bounds__(kThreads)
   if (IsRaised(faults)) return;
   const int64_t t = blockIdx.x;
   T* const row = in.logits + t * in.width;
+  const bool writes = in.scalars != nullptr;
   if (in.labels[t] < 0) {
     if (threadIdx.x == 0) in.losses[t] = 0;
-    ClearRow<T, N>(row, in.width);
+    if (writes) ClearRow<T, N>(row, in.width);
     return;
   }
   if (threadIdx.x == 0) {
     merged = Merge<S>(statistics, ranks, in.tokens, t);
     in.losses[t] = Loss(merged);
   }
+  if (!writes) return;
   __syncthreads();
   WriteGradient<T, N>(merged, in.scalars->loss_scale,
                       LocalLabel(in.labels[t], in.first, in.num_present), in.num_present, in.width,
                       row);
+}
+
+// Null: no gradient.
+template <class Args>
+const StepScalars* ScalarsFor(const Args& args) {
+  if (args.gradient == LogitGradient::kNone) return nullptr;
+  return static_cast<const StepScalars*>(args.scalars.raw());
 }
 
 FaultView CheckLabels(const char* op, const ConstTensorView& labels, int64_t vocab_size,
@@ -216,14 +225,13 @@ FaultView CheckLabels(const char* op, const ConstTensorView& labels, int64_t voc
 void CrossEntropy(const CrossEntropyArgs& args, Stream& stream) {
   const int64_t tokens = args.logits_TV.dim(0), width = args.logits_TV.dim(1);
   const FaultView faults = CheckLabels(args.kName, args.labels_T, width, stream);
-  const bool writes = args.gradient == LogitGradient::kWriteOverLogits;
   DispatchFloat(args.logits_TV.dtype(), [&](auto storage) {
     using T = typename decltype(storage)::Type;
     const Logits<T> in = {
         .logits = Data<T>(args.logits_TV),
         .labels = Data<int32_t>(args.labels_T),
         .losses = Data<Wide<T>>(args.loss_T),
-        .scalars = writes ? static_cast<const StepScalars*>(args.scalars.raw()) : nullptr,
+        .scalars = ScalarsFor(args),
         .tokens = tokens,
         .width = width};
     DispatchPack<T>({in.logits}, {width}, [&](auto pack) {
@@ -259,7 +267,7 @@ void SplitCrossEntropy(const SplitCrossEntropyArgs& args, Stream& stream) {
     const Logits<T> in = {.logits = Data<T>(args.logits_TV),
                           .labels = Data<int32_t>(args.labels_T),
                           .losses = Data<Wide<T>>(args.loss_T),
-                          .scalars = static_cast<const StepScalars*>(args.scalars.raw()),
+                          .scalars = ScalarsFor(args),
                           .tokens = tokens,
                           .width = width,
                           .first = args.part.first,

@@ -34,6 +34,8 @@ void ThrowCudaError(cudaError_t error, const char* call, const Where& where,
   throw Error(KindOf(error), Describe(error, call, where), at);
 }
 
+void MakeCurrent(int device) { CADMUS_CUDA_CHECK(cudaSetDevice(device), Where{device}); }
+
 void LogCudaError(cudaError_t error, const char* call, const Where& where) noexcept {
   try {
     LogError(Describe(error, call, where));

@@ -22,6 +22,10 @@ struct Where {
 [[noreturn]] void ThrowCudaError(cudaError_t error, const char* call, const Where& where,
                                  std::source_location at = std::source_location::current());
 
+// The GPU on which the calling thread works from now on. The runtime keeps it per thread, so every
+// thread that calls it says so; otherwise it would make a context on the first GPU.
+void MakeCurrent(int device);
+
 // For destructors: logs and goes on.
 void LogCudaError(cudaError_t error, const char* call, const Where& where) noexcept;
 

@@ -243,11 +243,15 @@ std::shared_ptr<const GemmPlan> MakeGemmPlan(const GemmSpec& spec, Device& devic
                ? spec.k * spec.n
                : spec.row_stride_b * (spec.transpose_b == Transpose::kYes ? spec.n : spec.k),
       .c = spec.m * (spec.row_stride_c == 0 ? spec.n : spec.row_stride_c)};
-  // Only its alignment counts here: nothing reads it.
-  const auto* const bias = reinterpret_cast<const void*>(uintptr_t{Allocator::kAlignment});
-  const Problem problem = MakeProblem(spec, contiguous, bias, plan->library_adds_bias, where);
-  plan->aligned = ChooseAlgorithm(spec, *plan->blas, problem, kAligned);
-  plan->unaligned = ChooseAlgorithm(spec, *plan->blas, problem, SizeOf(spec.dtype));
+  const auto choose = [&](int64_t alignment) {
+    // Only its alignment counts here: nothing reads it.
+    const auto* const bias = reinterpret_cast<const void*>(Allocator::kAlignment + alignment);
+    return ChooseAlgorithm(
+        spec, *plan->blas, MakeProblem(spec, contiguous, bias, plan->library_adds_bias, where),
+        alignment);
+  };
+  plan->aligned = choose(kAligned);
+  plan->unaligned = choose(SizeOf(spec.dtype));
   plan->kernel = StrCat("cuBLASLt algorithm ", AlgorithmId(*plan->aligned, where),
                         " (operands off 16 bytes: ", AlgorithmId(*plan->unaligned, where), ")");
   return plan;
@@ -267,7 +271,7 @@ void Gemm(const GemmArgs& args, Stream& stream) {
     Problem problem = MakeProblem(spec, strides, args.bias_N.raw(), plan->library_adds_bias, where);
     const bool is_aligned = IsAligned(args.a.data, spec.row_stride_a) &&
                             IsAligned(args.b.data, spec.row_stride_b) &&
-                            IsAligned(args.c, spec.row_stride_c);
+                            IsAligned(args.c, spec.row_stride_c) && IsAligned(args.bias_N, 0);
     const double one = 1, zero = 0;
     const float one_f32 = 1, zero_f32 = 0;
     const bool is_f64 = spec.dtype == DType::kF64, adds = spec.mode == GradMode::kAccumulate;

@@ -18,6 +18,7 @@ void FailWaits(Device& device, std::exception_ptr failure) {
 
 void CopyAndWait(void* to, const void* from, int64_t bytes, Stream& stream) {
   const CudaStream& on = CudaStreamOf(stream);
+  MakeCurrent(on.where().device);
   CADMUS_CUDA_CHECK(
       cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, on.handle()),
       on.where());

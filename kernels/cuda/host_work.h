@@ -44,7 +44,7 @@ void RunOnHost(Stream& stream, Work&& work) {
 // communicator has given up. Any thread.
 void FailWaits(Device& device, std::exception_ptr failure);
 
-// Both are done when they return. `stream` is of the calling thread alone.
+// Both are done when they return. `stream` is of the calling thread alone, which works on its GPU.
 // `bytes` from `from` to `to`, each in host memory or in that of the GPU.
 void CopyAndWait(void* to, const void* from, int64_t bytes, Stream& stream);
 // output[i] = ((inputs[0][i] + inputs[1][i]) + inputs[2][i]) + …, for i in [0, count), in `dtype`

@@ -6,16 +6,18 @@
 namespace cadmus::cuda {
 namespace {
 
-[[noreturn]] void RefuseWork() { CADMUS_UNREACHABLE("a build without CUDA opens no cuda device"); }
-
-}  // namespace
-
-std::unique_ptr<Device> OpenCudaDevice(int64_t) {
+[[noreturn]] void RefuseDevice() {
   throw Error(
       Kind::kConfig,
       "device.kind = CUDA, but this build has no CUDA: set device.kind = CPU, or install CUDA "
       "13 and build the preset cuda-release");
 }
+[[noreturn]] void RefuseWork() { CADMUS_UNREACHABLE("a build without CUDA opens no cuda device"); }
+
+}  // namespace
+
+std::unique_ptr<Device> OpenCudaDevice(int64_t, int, int64_t) { RefuseDevice(); }
+std::vector<Gpu> VisibleGpus() { RefuseDevice(); }
 
 WorkQueue* HostQueueOf(Stream&) { RefuseWork(); }
 void AwaitGpu(Stream&) { RefuseWork(); }

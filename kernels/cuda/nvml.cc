@@ -21,6 +21,10 @@ constexpr Result kSuccess = 0;
 constexpr unsigned kClockSm = 1, kClockMemory = 2;
 constexpr unsigned kTemperatureGpu = 0;
 
+struct Memory {
+  unsigned long long total = 0, free = 0, used = 0;
+};
+
 struct LibraryTraits {
   using Handle = void*;
   static constexpr Handle kEmpty = nullptr;
@@ -64,6 +68,7 @@ struct GpuSensors::Impl {
   const char* (*error_string)(Result) = nullptr;
   Result (*by_pci_id)(const char*, NvmlDevice*) = nullptr;
   Result (*get_uuid)(NvmlDevice, char*, unsigned) = nullptr;
+  Result (*memory)(NvmlDevice, Memory*) = nullptr;
   Result (*power)(NvmlDevice, unsigned* milliwatts) = nullptr;
   Result (*clock)(NvmlDevice, unsigned domain, unsigned* mhz) = nullptr;
   Result (*temperature)(NvmlDevice, unsigned sensor, unsigned* celsius) = nullptr;
@@ -100,6 +105,7 @@ GpuSensors::GpuSensors(const std::string& pci_id) : impl_(std::make_unique<Impl>
   nvml.Load(nvml.error_string, "nvmlErrorString");
   nvml.Load(nvml.by_pci_id, "nvmlDeviceGetHandleByPciBusId_v2");
   nvml.Load(nvml.get_uuid, "nvmlDeviceGetUUID");
+  nvml.Load(nvml.memory, "nvmlDeviceGetMemoryInfo");
   nvml.Load(nvml.power, "nvmlDeviceGetPowerUsage");
   nvml.Load(nvml.clock, "nvmlDeviceGetClockInfo");
   nvml.Load(nvml.temperature, "nvmlDeviceGetTemperature");
@@ -118,6 +124,12 @@ GpuSensors::~GpuSensors() = default;
 
 const std::string& GpuSensors::uuid() const { return impl_->uuid; }
 const std::string& GpuSensors::pci_id() const { return impl_->pci_id; }
+
+int64_t GpuSensors::FreeMemoryBytes() const {
+  Memory memory;
+  impl_->Check(impl_->memory(impl_->device, &memory), Kind::kHardware, "nvmlDeviceGetMemoryInfo");
+  return static_cast<int64_t>(memory.free);
+}
 
 GpuReading GpuSensors::Read() const {
   const Impl& nvml = *impl_;

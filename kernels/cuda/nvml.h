@@ -31,7 +31,8 @@ class GpuSensors {
 
   const std::string& uuid() const;
   const std::string& pci_id() const;
-  GpuReading Read() const;  // throws kHardware where a sensor does not answer
+  int64_t FreeMemoryBytes() const;  // also before a process has a context; throws as Read
+  GpuReading Read() const;          // throws kHardware where a sensor does not answer
 
  private:
   struct Impl;

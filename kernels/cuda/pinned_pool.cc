@@ -36,6 +36,7 @@ std::shared_ptr<void> PinnedPool::Allocate(int64_t bytes) {
     }
   }
   if (memory == nullptr) {
+    MakeCurrent(device_);
     const cudaError_t error =
         cudaHostAlloc(&memory, static_cast<size_t>(size), cudaHostAllocDefault);
     if (error != cudaSuccess) {

@@ -53,8 +53,9 @@ void SumInRankOrderAndWait(DType dtype, std::span<const void* const> inputs, voi
                            int64_t count, Stream& stream) {
   if (inputs.size() > kMaxSumInputs) {
     throw Error(Kind::kConfig, StrCat("a sum over ", inputs.size(), " ranks on a GPU: at most ",
-                                      kMaxSumInputs, "; use the nccl communicator"));
+                                      kMaxSumInputs, "; set communication.transport = NCCL"));
   }
+  MakeCurrent(CudaStreamOf(stream).where().device);
   SumInputs pointers = {};
   std::copy(inputs.begin(), inputs.end(), pointers.at);
   const int num_inputs = static_cast<int>(inputs.size());

@@ -55,9 +55,15 @@ void StreamTraits::Close(Handle stream) noexcept {
 
 CudaEvent::CudaEvent(int id, int device, std::shared_ptr<Faults> faults)
     : Event(id), device_(device), faults_(std::move(faults)) {
+  HandleOfNewMark();
+}
+
+CudaEvent::SharedHandle CudaEvent::HandleOfNewMark() {
+  if (handle_.use_count() == 1) return handle_;
   cudaEvent_t event = nullptr;
   CADMUS_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), Where{device_});
   handle_ = std::make_shared<const UniqueHandle<EventTraits>>(event);
+  return handle_;
 }
 
 void CudaEvent::Synchronize(std::chrono::milliseconds limit) {
@@ -105,6 +111,7 @@ WorkQueue* CudaStream::StartHostQueue() {
   if (kind() == StreamKind::kCompute) return nullptr;
   if (queue_ == nullptr) {
     queue_ = std::make_shared<WorkQueue>(name());
+    queue_->Push([ordinal = ordinal_] { MakeCurrent(ordinal); }, device().wait_limit());
     worker_ = std::jthread([queue = queue_.get(), label = RankLabel()] {
       SetRankLabel(label);
       queue->RunWorker();
@@ -146,7 +153,7 @@ void CudaStream::Synchronize(std::chrono::milliseconds limit) {
 
 void CudaStream::DoRecord(Event& event) {
   auto& mark = static_cast<CudaEvent&>(event);
-  Issue([this, handle = mark.handle_](cudaStream_t to) {
+  Issue([this, handle = mark.HandleOfNewMark()](cudaStream_t to) {
     CADMUS_CUDA_CHECK(cudaEventRecord(handle->get(), to), where());
   });
   mark.stream_name_ = shared_name_;

@@ -36,6 +36,12 @@ class CudaEvent final : public Event {
 
  private:
   friend class CudaStream;
+  using SharedHandle = std::shared_ptr<const UniqueHandle<EventTraits>>;
+
+  // For a new mark: a host queue that has yet to make the last one, or to wait for it, keeps that
+  // one's.
+  SharedHandle HandleOfNewMark();
+
   int device_;
   // shared_ptr: an event may outlive the stream that it was recorded in, and the device.
   std::shared_ptr<Faults> faults_;
@@ -44,7 +50,7 @@ class CudaEvent final : public Event {
   std::shared_ptr<WorkQueue> queue_;
   uint64_t place_ = 0;
   // shared_ptr: what a host queue has yet to mark, or to wait for, may outlive the event.
-  std::shared_ptr<const UniqueHandle<EventTraits>> handle_;
+  SharedHandle handle_;
 };
 
 // A communication stream to which work of the host has been issued (host_work.h) is driven by a

@@ -312,16 +312,6 @@ void Allocator::ForgetStream(const Stream& stream) noexcept {
 
 const MemoryStats& Allocator::stats() const { return impl_->stats; }
 
-void Allocator::ResetPeaks() {
-  MemoryStats& stats = impl_->stats;
-  stats.peak_bytes = stats.current_bytes;
-  stats.peak_total_bytes = stats.current_total_bytes;
-  stats.high_water_bytes = 0;
-  for (const auto& [offset, block] : impl_->blocks) {
-    stats.high_water_bytes = std::max(stats.high_water_bytes, offset + block.bytes);
-  }
-}
-
 int64_t Allocator::capacity_bytes() const { return impl_->capacity; }
 uint64_t Allocator::address_hash() const { return impl_->address_hash; }
 void Allocator::ResetAddressHash() { impl_->address_hash = 0x243F6A8885A308D3; }

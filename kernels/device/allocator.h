@@ -49,7 +49,6 @@ class Allocator {
   void ForgetStream(const Stream& stream) noexcept;
 
   const MemoryStats& stats() const;
-  void ResetPeaks();
   int64_t capacity_bytes() const;
 
   // A hash over the (address - base, size) sequence handed out since the last reset: equal steps

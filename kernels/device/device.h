@@ -7,10 +7,12 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "kernels/base/tensor_view.h"
 #include "kernels/device/allocator.h"
+#include "kernels/device/gpu.h"
 #include "kernels/device/kernel_table.h"
 #include "kernels/device/stream.h"
 
@@ -44,6 +46,8 @@ class Device {
   // Whether there is memory behind the addresses. Where there is none (sim), nothing that is copied
   // here is ever read, and values that are dear to compute need not be.
   virtual bool holds_values() const { return true; }
+  // What the driver says of the GPU's memory; nothing where there is no GPU. Not on the step path.
+  virtual std::optional<GpuMemory> ReadGpuMemory() const { return std::nullopt; }
 
   virtual std::unique_ptr<Stream> NewStream(StreamKind kind, std::string name) = 0;
   virtual std::unique_ptr<Event> NewEvent() = 0;

@@ -39,6 +39,9 @@ void CheckInputs(Check& check, const Args& args, int64_t workspace_bytes) {
   check.Optional("key_documents", args.key_documents_BT, "BT", DType::kI32);
   check.True(bool(args.query_documents_BS) == bool(args.key_documents_BT),
              "query_documents, key_documents: give both or none");
+  check.True(spec.has_documents || !args.query_documents_BS,
+             "query_documents: the plan was made for calls without documents; "
+             "set AttentionSpec.has_documents");
   CheckHeads(check, "out", args.out_BSHD, "BSHD", spec.dtype);
   check.Tensor("lse", args.lse_BHS, "BHS", StatisticsDType(spec.dtype));
   if (workspace_bytes > 0) {

@@ -13,7 +13,7 @@
 // Backward recomputes P from lse: dV = Pᵀ dO; dP = dO Vᵀ; dS = P ∘ (dP - rowsum(dO ∘ O));
 // dQ = scale dS K; dK = scale dSᵀ Q. P then carries the rounding of lse: relative |lse| · ε.
 // Source: Dao et al., FlashAttention (2205.14135) §3.1; Dao, FlashAttention-2 (2307.08691) §3.1.
-// Deterministic: the order of sums depends on shapes only.
+// Deterministic: the order of sums depends on shapes only (kFast may give that up).
 //
 // Letters: B batch, S query length, T key length, H query heads, K key/value heads, D head dim.
 #pragma once
@@ -39,6 +39,20 @@ struct AttentionSpec {
   int64_t window = 0;  // keys that a query sees at most, itself included; 0: all; kCausal only
   double scale = 1.0;  // usually 1 / sqrt(head_dim)
   Reproducibility reproducibility = Reproducibility::kBitwise;
+  bool has_documents = false;  // calls may give documents
+
+  // Elements between the tokens of a view; 0: contiguous. Any plan runs with any strides, but some
+  // kernels only with those that were declared.
+  struct TokenStrides {
+    int64_t q = 0, k = 0, v = 0, dq = 0, dk = 0, dv = 0;
+    friend bool operator==(const TokenStrides&, const TokenStrides&) = default;
+  };
+  TokenStrides token_strides;
+  // One of kernels/cuda/kernel_states.txt, asked for by name; empty: the chooser's. Where it has no
+  // plan for this spec, MakePlan throws kConfig. Other devices have one kernel.
+  std::string gpu_kernel;
+
+  friend bool operator==(const AttentionSpec&, const AttentionSpec&) = default;
 };
 
 struct AttentionPlan {

@@ -15,21 +15,16 @@ int64_t BiasGradientWorkspaceBytes(int64_t num_tokens, int64_t width, DType dtyp
 void BiasGradient(const BiasGradientArgs& args, Stream& stream) {
   Check c(args.kName);
   const DType dtype = c.FloatTensor("dy", args.dy_TN, "TN");
-  c.Tensor("dbias", args.dbias_N, "N",
-           args.dbias_N.dtype() == dtype ? dtype : StatisticsDType(dtype));
+  c.Gradient("dbias", args.dbias_N, "N", dtype);
   if (c['N'] == 0 || (c['T'] == 0 && args.mode == GradMode::kAccumulate)) return;
-  const int64_t needed = BiasGradientWorkspaceBytes(c['T'], c['N'], dtype);
-  if (needed > 0) {
-    c.Tensor("workspace", args.workspace, "W", DType::kU8);
-    c.True(c['W'] >= needed, "workspace is smaller than BiasGradientWorkspaceBytes(T, N, dtype)");
-  }
+  c.Workspace(args.workspace, BiasGradientWorkspaceBytes(c['T'], c['N'], dtype),
+              "BiasGradientWorkspaceBytes(T, N, dtype)");
   Launch(args, stream);
 }
 
 OpCost Cost(const BiasGradientArgs& args) {
-  const bool accumulates = args.mode == GradMode::kAccumulate;
   return {.flops = static_cast<double>(args.dy_TN.num_elements()),
-          .bytes = BytesOf(args.dy_TN, args.dbias_N) + (accumulates ? BytesOf(args.dbias_N) : 0)};
+          .bytes = BytesOf(args.dy_TN) + BytesOfGradient(args.dbias_N, args.mode)};
 }
 
 }  // namespace cadmus

@@ -21,11 +21,7 @@ struct BiasGradientArgs {
   template <class V>
   void Visit(V& v) const {
     v.Read("dy", dy_TN);
-    if (mode == GradMode::kAccumulate) {
-      v.ReadWrite("dbias", dbias_N);
-    } else {
-      v.Write("dbias", dbias_N);
-    }
+    VisitGradient(v, "dbias", dbias_N, mode);
     v.ReadWrite("workspace", workspace);
   }
 };

@@ -56,6 +56,18 @@ DType Check::WideTensor(const char* name, const ConstTensorView& view, std::stri
   return view.dtype();
 }
 
+void Check::Gradient(const char* name, const ConstTensorView& view, std::string_view letters,
+                     DType storage) {
+  Tensor(name, view, letters, view.dtype() == storage ? storage : StatisticsDType(storage));
+}
+
+void Check::Workspace(const ConstTensorView& view, int64_t needed, std::string_view sized_by) {
+  if (needed == 0) return;
+  Tensor("workspace", view, "W", DType::kU8);
+  if (view.num_bytes() < needed)
+    throw Error(Kind::kInternal, StrCat(op_, ": workspace is smaller than ", sized_by));
+}
+
 void Check::Bind(char letter, int64_t extent) {
   int64_t& bound = extents_[static_cast<size_t>(letter)];
   if (bound >= 0 && bound != extent) {

@@ -34,6 +34,11 @@ class Check {
                     Layout layout = Layout::kContiguous);
   // As Tensor, for f64 or f32: what sums, statistics and optimizers are kept in.
   DType WideTensor(const char* name, const ConstTensorView& view, std::string_view letters);
+  // As Tensor, for the gradient of what is stored as `storage`: of that type, or its statistics'.
+  void Gradient(const char* name, const ConstTensorView& view, std::string_view letters,
+                DType storage);
+  // U8[at least `needed`], which may be absent where that is 0; `sized_by` says what it comes from.
+  void Workspace(const ConstTensorView& view, int64_t needed, std::string_view sized_by);
   // Fixes a letter before use, or checks it.
   void Bind(char letter, int64_t extent);
   int64_t operator[](char letter) const;

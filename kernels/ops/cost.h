@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/base/tensor_view.h"
+#include "kernels/ops/step_scalars.h"
 
 namespace cadmus {
 
@@ -10,6 +11,11 @@ namespace cadmus {
 template <class... Views>
 double BytesOf(const Views&... views) {
   return (static_cast<double>(views.num_bytes()) + ... + 0.0);
+}
+
+// A gradient that is added to is read too.
+inline double BytesOfGradient(const TensorView& gradient, GradMode mode) {
+  return mode == GradMode::kAccumulate ? BytesOf(gradient, gradient) : BytesOf(gradient);
 }
 
 }  // namespace cadmus

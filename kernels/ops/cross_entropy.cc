@@ -17,6 +17,13 @@ void CheckPart(const Check& c, const VocabularyPart& part) {
          "a part starts at or after entry 0 of a vocabulary that is not empty");
 }
 
+// What a gradient is scaled by.
+void CheckScalars(Check& c, const ConstTensorView& scalars, LogitGradient gradient) {
+  if (gradient == LogitGradient::kNone) return;
+  c.Bind('S', kStepScalarsBytes);
+  c.Tensor("scalars", scalars, "S", DType::kU8);
+}
+
 }  // namespace
 
 void CrossEntropy(const CrossEntropyArgs& args, Stream& stream) {
@@ -24,10 +31,7 @@ void CrossEntropy(const CrossEntropyArgs& args, Stream& stream) {
   const DType dtype = c.FloatTensor("logits", args.logits_TV, "TV");
   c.Tensor("labels", args.labels_T, "T", DType::kI32);
   c.Tensor("loss", args.loss_T, "T", StatisticsDType(dtype));
-  if (args.gradient == LogitGradient::kWriteOverLogits) {
-    c.Bind('S', kStepScalarsBytes);
-    c.Tensor("scalars", args.scalars, "S", DType::kU8);
-  }
+  CheckScalars(c, args.scalars, args.gradient);
   c.True(c['V'] > 0, "V must be positive");
   if (c['T'] == 0) return;
   Launch(args, stream);
@@ -50,8 +54,7 @@ void SplitCrossEntropy(const SplitCrossEntropyArgs& args, Stream& stream) {
   c.Tensor("labels", args.labels_T, "T", DType::kI32);
   c.Bind('N', kNumStatistics);
   c.Tensor("statistics", args.statistics_R3T, "RNT", DType::kF64);
-  c.Bind('S', kStepScalarsBytes);
-  c.Tensor("scalars", args.scalars, "S", DType::kU8);
+  CheckScalars(c, args.scalars, args.gradient);
   c.Tensor("loss", args.loss_T, "T", StatisticsDType(dtype));
   c.True(c['R'] > 0, "R must be positive");
   CheckPart(c, args.part);
@@ -74,10 +77,12 @@ OpCost Cost(const LogitStatisticsArgs& args) {
 }
 
 OpCost Cost(const SplitCrossEntropyArgs& args) {
-  return {.flops = 3 * static_cast<double>(args.logits_TV.num_elements()) +
-                   5 * static_cast<double>(args.statistics_R3T.num_elements() / kNumStatistics),
-          .bytes = BytesOf(args.logits_TV, args.logits_TV, args.labels_T, args.statistics_R3T,
-                           args.loss_T)};
+  const bool writes = args.gradient == LogitGradient::kWriteOverLogits;
+  const double merge =
+      5 * static_cast<double>(args.statistics_R3T.num_elements() / kNumStatistics);
+  return {.flops = merge + (writes ? 3 * static_cast<double>(args.logits_TV.num_elements()) : 0),
+          .bytes = BytesOf(args.labels_T, args.statistics_R3T, args.loss_T) +
+                   (writes ? BytesOf(args.logits_TV, args.logits_TV) : 0)};
 }
 
 }  // namespace cadmus

@@ -38,6 +38,15 @@ namespace cadmus {
 
 enum class LogitGradient : uint8_t { kWriteOverLogits, kNone };
 
+template <class V>
+void VisitLogits(V& v, const TensorView& logits_TV, LogitGradient gradient) {
+  if (gradient == LogitGradient::kWriteOverLogits) {
+    v.ReadWrite("logits", logits_TV);
+  } else {
+    v.Read("logits", logits_TV);
+  }
+}
+
 struct CrossEntropyArgs {
   static constexpr const char* kName = "CrossEntropy";
   TensorView logits_TV;
@@ -48,11 +57,7 @@ struct CrossEntropyArgs {
 
   template <class V>
   void Visit(V& v) const {
-    if (gradient == LogitGradient::kWriteOverLogits) {
-      v.ReadWrite("logits", logits_TV);
-    } else {
-      v.Read("logits", logits_TV);
-    }
+    VisitLogits(v, logits_TV, gradient);
     v.Read("labels", labels_T);
     v.Read("scalars", scalars);
     v.Write("loss", loss_T);
@@ -83,13 +88,14 @@ struct SplitCrossEntropyArgs {
   TensorView logits_TV;
   ConstTensorView labels_T;        // those of LogitStatistics
   ConstTensorView statistics_R3T;  // F64, in rank order
-  ConstTensorView scalars;         // U8[kStepScalarsBytes]
+  ConstTensorView scalars;         // U8[kStepScalarsBytes]; absent with kNone
   VocabularyPart part;
   TensorView loss_T;  // statistics dtype, unscaled; the same on all ranks
+  LogitGradient gradient = LogitGradient::kWriteOverLogits;
 
   template <class V>
   void Visit(V& v) const {
-    v.ReadWrite("logits", logits_TV);
+    VisitLogits(v, logits_TV, gradient);
     v.Read("labels", labels_T);
     v.Read("statistics", statistics_R3T);
     v.Read("scalars", scalars);

@@ -51,11 +51,7 @@ struct EmbeddingBackwardArgs {
   void Visit(V& v) const {
     v.Read("tokens", tokens_T);
     v.Read("dy", dy_TD);
-    if (mode == GradMode::kAccumulate) {
-      v.ReadWrite("dtable", dtable_VD);
-    } else {
-      v.Write("dtable", dtable_VD);
-    }
+    VisitGradient(v, "dtable", dtable_VD, mode);
   }
 };
 

@@ -73,11 +73,7 @@ struct GemmArgs {
     v.Read("a", a.data);
     v.Read("b", b.data);
     v.Read("bias", bias_N);
-    if (plan->spec.mode == GradMode::kAccumulate) {
-      v.ReadWrite("c", c);
-    } else {
-      v.Write("c", c);
-    }
+    VisitGradient(v, "c", c, plan->spec.mode);
     v.ReadWrite("workspace", workspace);
   }
 };

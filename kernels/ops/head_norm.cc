@@ -31,17 +31,11 @@ void HeadNormBackward(const HeadNormBackwardArgs& args, Stream& stream) {
   c.Tensor("rstd", args.rstd_TH, "TH", StatisticsDType(dtype));
   c.Tensor("dy", args.dy_THD, "THD", dtype, Layout::kLastDimContiguous);
   c.Tensor("dx", args.dx_THD, "THD", dtype, Layout::kLastDimContiguous);
-  c.Tensor("dweight", args.dweight_D, "D",
-           args.dweight_D.dtype() == dtype ? dtype : StatisticsDType(dtype));
+  c.Gradient("dweight", args.dweight_D, "D", dtype);
   c.True(c['D'] > 0, "D must be positive");
-  const bool accumulates = args.dweight_mode == GradMode::kAccumulate;
-  if (args.x_THD.num_elements() == 0 && accumulates) return;
-  const int64_t needed = HeadNormBackwardWorkspaceBytes(c['T'], c['H'], c['D'], dtype);
-  if (needed > 0) {
-    c.Tensor("workspace", args.workspace, "W", DType::kU8);
-    c.True(c['W'] >= needed,
-           "workspace is smaller than HeadNormBackwardWorkspaceBytes(T, H, D, dtype)");
-  }
+  if (args.x_THD.num_elements() == 0 && args.dweight_mode == GradMode::kAccumulate) return;
+  c.Workspace(args.workspace, HeadNormBackwardWorkspaceBytes(c['T'], c['H'], c['D'], dtype),
+              "HeadNormBackwardWorkspaceBytes(T, H, D, dtype)");
   Launch(args, stream);
 }
 
@@ -52,11 +46,9 @@ OpCost Cost(const HeadNormForwardArgs& args) {
 }
 
 OpCost Cost(const HeadNormBackwardArgs& args) {
-  const bool accumulates = args.dweight_mode == GradMode::kAccumulate;
   return {.flops = 10.0 * static_cast<double>(args.x_THD.num_elements()),
-          .bytes = BytesOf(args.x_THD, args.weight_D, args.rstd_TH, args.dy_THD, args.dx_THD,
-                           args.dweight_D) +
-                   (accumulates ? BytesOf(args.dweight_D) : 0)};
+          .bytes = BytesOf(args.x_THD, args.weight_D, args.rstd_TH, args.dy_THD, args.dx_THD) +
+                   BytesOfGradient(args.dweight_D, args.dweight_mode)};
 }
 
 }  // namespace cadmus

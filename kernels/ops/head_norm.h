@@ -53,11 +53,7 @@ struct HeadNormBackwardArgs {
     v.Read("rstd", rstd_TH);
     v.Read("dy", dy_THD);
     v.Write("dx", dx_THD);
-    if (dweight_mode == GradMode::kAccumulate) {
-      v.ReadWrite("dweight", dweight_D);
-    } else {
-      v.Write("dweight", dweight_D);
-    }
+    VisitGradient(v, "dweight", dweight_D, dweight_mode);
     v.ReadWrite("workspace", workspace);
   }
 };

@@ -7,13 +7,6 @@
 #include "kernels/ops/token_blocks.h"
 
 namespace cadmus {
-namespace {
-
-double ReadAgain(const TensorView& gradient, GradMode mode) {
-  return mode == GradMode::kAccumulate ? BytesOf(gradient) : 0;
-}
-
-}  // namespace
 
 int64_t LayerNormBackwardWorkspaceBytes(int64_t num_tokens, int64_t width, DType dtype) {
   return TokenBlocksBytes(num_tokens, 2 * width, dtype);
@@ -46,19 +39,15 @@ void LayerNormBackward(const LayerNormBackwardArgs& args, Stream& stream) {
   c.Tensor("dy", args.dy_TD, "TD", dtype);
   c.Optional("dsum", args.dsum_TD, "TD", dtype);
   c.Tensor("ds", args.ds_TD, "TD", dtype);
-  c.Tensor("dweight", args.dweight_D, "D", args.dweight_D.dtype() == dtype ? dtype : statistics);
-  c.Tensor("dbias", args.dbias_D, "D", args.dbias_D.dtype() == dtype ? dtype : statistics);
+  c.Gradient("dweight", args.dweight_D, "D", dtype);
+  c.Gradient("dbias", args.dbias_D, "D", dtype);
   c.True(c['D'] > 0, "D must be positive");
   if (c['T'] == 0 && args.dweight_mode == GradMode::kAccumulate &&
       args.dbias_mode == GradMode::kAccumulate) {
     return;
   }
-  const int64_t needed = LayerNormBackwardWorkspaceBytes(c['T'], c['D'], dtype);
-  if (needed > 0) {
-    c.Tensor("workspace", args.workspace, "W", DType::kU8);
-    c.True(c['W'] >= needed,
-           "workspace is smaller than LayerNormBackwardWorkspaceBytes(T, D, dtype)");
-  }
+  c.Workspace(args.workspace, LayerNormBackwardWorkspaceBytes(c['T'], c['D'], dtype),
+              "LayerNormBackwardWorkspaceBytes(T, D, dtype)");
   Launch(args, stream);
 }
 
@@ -76,9 +65,9 @@ OpCost Cost(const LayerNormBackwardArgs& args) {
   const double flops_per_element = args.dsum_TD ? 14 : 13;
   return {.flops = flops_per_element * static_cast<double>(args.s_TD.num_elements()),
           .bytes = BytesOf(args.s_TD, args.weight_D, args.mean_T, args.rstd_T, args.dy_TD,
-                           args.dsum_TD, args.ds_TD, args.dweight_D, args.dbias_D) +
-                   ReadAgain(args.dweight_D, args.dweight_mode) +
-                   ReadAgain(args.dbias_D, args.dbias_mode)};
+                           args.dsum_TD, args.ds_TD) +
+                   BytesOfGradient(args.dweight_D, args.dweight_mode) +
+                   BytesOfGradient(args.dbias_D, args.dbias_mode)};
 }
 
 }  // namespace cadmus

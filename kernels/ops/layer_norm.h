@@ -60,16 +60,8 @@ struct LayerNormBackwardArgs {
     v.Read("dy", dy_TD);
     v.Read("dsum", dsum_TD);
     v.Write("ds", ds_TD);
-    if (dweight_mode == GradMode::kAccumulate) {
-      v.ReadWrite("dweight", dweight_D);
-    } else {
-      v.Write("dweight", dweight_D);
-    }
-    if (dbias_mode == GradMode::kAccumulate) {
-      v.ReadWrite("dbias", dbias_D);
-    } else {
-      v.Write("dbias", dbias_D);
-    }
+    VisitGradient(v, "dweight", dweight_D, dweight_mode);
+    VisitGradient(v, "dbias", dbias_D, dbias_mode);
     v.ReadWrite("workspace", workspace);
   }
 };

@@ -15,11 +15,7 @@ void CheckAndLaunch(const Args& args, Stream& stream) {
   c.Bind('I', 1);
   c.Tensor("out", args.out, "I", DType::kF64);
   if (c['N'] == 0 && args.mode == GradMode::kAccumulate) return;
-  const int64_t needed = ReduceWorkspaceBytes(c['N']);
-  if (needed > 0) {
-    c.Tensor("workspace", args.workspace, "W", DType::kU8);
-    c.True(c['W'] >= needed, "workspace is smaller than ReduceWorkspaceBytes(N)");
-  }
+  c.Workspace(args.workspace, ReduceWorkspaceBytes(c['N']), "ReduceWorkspaceBytes(N)");
   Launch(args, stream);
 }
 

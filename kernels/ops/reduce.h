@@ -28,11 +28,7 @@ struct SumArgs {
   template <class V>
   void Visit(V& v) const {
     v.Read("x", x_N);
-    if (mode == GradMode::kAccumulate) {
-      v.ReadWrite("out", out);
-    } else {
-      v.Write("out", out);
-    }
+    VisitGradient(v, "out", out, mode);
     v.ReadWrite("workspace", workspace);
   }
 };
@@ -47,11 +43,7 @@ struct SquaredNormArgs {
   template <class V>
   void Visit(V& v) const {
     v.Read("x", x_N);
-    if (mode == GradMode::kAccumulate) {
-      v.ReadWrite("out", out);
-    } else {
-      v.Write("out", out);
-    }
+    VisitGradient(v, "out", out, mode);
     v.ReadWrite("workspace", workspace);
   }
 };

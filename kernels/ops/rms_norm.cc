@@ -35,17 +35,11 @@ void RmsNormBackward(const RmsNormBackwardArgs& args, Stream& stream) {
   c.Tensor("dy", args.dy_TD, "TD", dtype);
   c.Optional("dsum", args.dsum_TD, "TD", dtype);
   c.Tensor("ds", args.ds_TD, "TD", dtype);
-  c.Tensor("dweight", args.dweight_D, "D",
-           args.dweight_D.dtype() == dtype ? dtype : StatisticsDType(dtype));
+  c.Gradient("dweight", args.dweight_D, "D", dtype);
   c.True(c['D'] > 0, "D must be positive");
-  const bool accumulates = args.dweight_mode == GradMode::kAccumulate;
-  if (c['T'] == 0 && accumulates) return;
-  const int64_t needed = RmsNormBackwardWorkspaceBytes(c['T'], c['D'], dtype);
-  if (needed > 0) {
-    c.Tensor("workspace", args.workspace, "W", DType::kU8);
-    c.True(c['W'] >= needed,
-           "workspace is smaller than RmsNormBackwardWorkspaceBytes(T, D, dtype)");
-  }
+  if (c['T'] == 0 && args.dweight_mode == GradMode::kAccumulate) return;
+  c.Workspace(args.workspace, RmsNormBackwardWorkspaceBytes(c['T'], c['D'], dtype),
+              "RmsNormBackwardWorkspaceBytes(T, D, dtype)");
   Launch(args, stream);
 }
 
@@ -60,11 +54,10 @@ OpCost Cost(const RmsNormForwardArgs& args) {
 OpCost Cost(const RmsNormBackwardArgs& args) {
   // Per element: 3 for the dot product, 4 for ds, 3 for dweight; one more for dsum.
   const double flops_per_element = args.dsum_TD ? 11 : 10;
-  const bool accumulates = args.dweight_mode == GradMode::kAccumulate;
   return {.flops = flops_per_element * static_cast<double>(args.s_TD.num_elements()),
-          .bytes = BytesOf(args.s_TD, args.weight_D, args.rstd_T, args.dy_TD, args.dsum_TD,
-                           args.ds_TD, args.dweight_D) +
-                   (accumulates ? BytesOf(args.dweight_D) : 0)};
+          .bytes =
+              BytesOf(args.s_TD, args.weight_D, args.rstd_T, args.dy_TD, args.dsum_TD, args.ds_TD) +
+              BytesOfGradient(args.dweight_D, args.dweight_mode)};
 }
 
 }  // namespace cadmus

@@ -55,11 +55,7 @@ struct RmsNormBackwardArgs {
     v.Read("dy", dy_TD);
     v.Read("dsum", dsum_TD);
     v.Write("ds", ds_TD);
-    if (dweight_mode == GradMode::kAccumulate) {
-      v.ReadWrite("dweight", dweight_D);
-    } else {
-      v.Write("dweight", dweight_D);
-    }
+    VisitGradient(v, "dweight", dweight_D, dweight_mode);
     v.ReadWrite("workspace", workspace);
   }
 };

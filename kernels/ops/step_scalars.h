@@ -23,4 +23,14 @@ inline constexpr int64_t kStepScalarsBytes = sizeof(StepScalars);
 // How a gradient arrives at its destination.
 enum class GradMode : uint8_t { kOverwrite, kAccumulate };
 
+// Names where a gradient arrives to the visitor of an argument struct.
+template <class V>
+void VisitGradient(V& v, const char* name, const TensorView& gradient, GradMode mode) {
+  if (mode == GradMode::kAccumulate) {
+    v.ReadWrite(name, gradient);
+  } else {
+    v.Write(name, gradient);
+  }
+}
+
 }  // namespace cadmus

@@ -7,6 +7,7 @@
 #include "kernels/ops/cast.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/cuda_choice.h"
+#include "kernels/ops/cudnn_choice.h"
 #include "kernels/ops/dropout.h"
 #include "kernels/ops/embedding.h"
 #include "kernels/ops/gelu.h"
@@ -37,7 +38,8 @@ std::shared_ptr<const AttentionPlan> MakeAttentionPlan(const AttentionSpec& spec
   plan->spec = spec;
   plan->kernel = "recorded";
   if (device.properties().kind == DeviceKind::kCuda) {
-    const CudaAttentionChoice choice = ChooseCudaAttention(spec, device.properties().capability);
+    const GpuAttentionChoice choice =
+        ChooseGpuAttention(GpuKernels(), spec, device.properties().capability);
     plan->forward_workspace_bytes = choice.forward_workspace_bytes;
     plan->backward_workspace_bytes = choice.backward_workspace_bytes;
     return plan;

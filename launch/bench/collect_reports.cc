@@ -29,6 +29,7 @@ std::string ToText(const RankReport& report) {
   }
   const Json json = {{"rank", report.rank},
                      {"host", report.host},
+                     {"gpu", report.gpu},
                      {"traits", std::move(traits)},
                      {"usable_cores", CpuListText(report.usable_cores)},
                      {"allowed_cores", CpuListText(report.allowed_cores)},
@@ -41,7 +42,8 @@ RankReport FromText(const std::string& text) {
   RankReport report = {.rank = json.at("rank"),
                        .host = json.at("host"),
                        .usable_cores = ParseCpuList(json.at("usable_cores").get<std::string>()),
-                       .allowed_cores = ParseCpuList(json.at("allowed_cores").get<std::string>())};
+                       .allowed_cores = ParseCpuList(json.at("allowed_cores").get<std::string>()),
+                       .gpu = json.at("gpu")};
   for (const Json& trait : json.at("traits")) {
     report.traits.push_back(
         {trait.at(0), trait.at(1), static_cast<Verdict>(trait.at(2).get<int>())});

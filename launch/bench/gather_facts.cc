@@ -7,6 +7,7 @@
 
 #include "kernels/base/checksum.h"
 #include "kernels/base/file.h"
+#include "kernels/open_device.h"
 #include "launch/bench/read_host.h"
 
 namespace cadmus {
@@ -50,6 +51,15 @@ std::string NcclVersion(int number) {
   return StrCat(number / 10000, ".", number / 100 % 100, ".", number % 100);
 }
 
+std::vector<Gpu> FindGpus() {
+  try {
+    return VisibleGpus();
+  } catch (const Error& error) {  // no CUDA in this build, no driver, or no GPU: found elsewhere
+    if (error.kind() != Kind::kConfig) throw;
+    return {};
+  }
+}
+
 }  // namespace
 
 MachineFacts GatherFacts(const Launch& launch) {
@@ -60,7 +70,8 @@ MachineFacts GatherFacts(const Launch& launch) {
               Find({.library = "libcuda.so.1", .function = "cuDriverGetVersion"}, CudaVersion),
           .nccl = Find({.library = "libnccl.so.2", .function = "ncclGetVersion"}, NcclVersion),
           .host = ReadHost("/"),
-          .launch = launch};
+          .launch = launch,
+          .gpus = FindGpus()};
 }
 
 }  // namespace cadmus

@@ -7,6 +7,7 @@
 #include "kernels/base/quantity.h"
 #include "kernels/base/str_cat.h"
 #include "launch/bench/cpu_list.h"
+#include "launch/run/gpu_ranks.h"
 
 namespace cadmus {
 namespace {
@@ -156,13 +157,22 @@ void JudgeCuda(const MachineFacts& facts, std::vector<Finding>& findings) {
   findings.push_back(finding);
 }
 
+void JudgeGpu(const MachineFacts& facts, std::vector<Finding>& findings) {
+  const std::optional<Gpu> gpu = ChosenGpu(facts);
+  if (!gpu) return;
+  findings.push_back(
+      Ok("GPU", StrCat("this rank takes ", ToString(*gpu), ", ", BytesText(gpu->memory_bytes), "; ",
+                       facts.gpus.size(), facts.gpus.size() == 1 ? " is" : " are", " visible")));
+}
+
 void JudgeNccl(const MachineFacts& facts, std::vector<Finding>& findings) {
   Finding finding = Ok("NCCL", StrCat(facts.build.has_nccl ? "built in" : "not built in", "; ",
                                       FoundText(facts.nccl, "library")));
   if (facts.build.has_nccl && !facts.nccl.is_found) {
-    finding.verdict = Verdict::kFail;
+    finding.verdict = Verdict::kWarn;
     finding.remedy =
-        "libnccl.so.2 is missing: install it, or set LD_LIBRARY_PATH to the folder that holds it";
+        "libnccl.so.2 is missing, so ranks of GPUs exchange through host memory, which is slow: "
+        "install it, or set LD_LIBRARY_PATH to the folder that holds it";
   }
   findings.push_back(finding);
 }
@@ -325,6 +335,14 @@ void JudgeLaunch(const MachineFacts& facts, std::vector<Finding>& findings) {
 
 }  // namespace
 
+std::optional<Gpu> ChosenGpu(const MachineFacts& facts) {
+  if (facts.gpus.empty()) return std::nullopt;
+  const int index =
+      ChooseGpu({.local_rank = facts.rank_of_host, .local_size = facts.num_ranks_of_host},
+                static_cast<int>(facts.gpus.size()));
+  return facts.gpus[static_cast<size_t>(index)];
+}
+
 std::vector<Finding> JudgeMachine(const MachineFacts& facts) {
   std::vector<Finding> findings;
   JudgeBuild(facts.build, findings);
@@ -333,6 +351,7 @@ std::vector<Finding> JudgeMachine(const MachineFacts& facts) {
   JudgeOneDnn(facts, findings);
   JudgeOpenBlas(facts, findings);
   JudgeCuda(facts, findings);
+  JudgeGpu(facts, findings);
   JudgeNccl(facts, findings);
   JudgeHost(facts.host, findings);
   JudgeProcessor(facts.host, findings);

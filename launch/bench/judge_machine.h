@@ -3,6 +3,7 @@
 // warning costs speed, or will cost something later; a failure keeps a run from working.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "launch/bench/finding.h"
@@ -11,5 +12,8 @@
 namespace cadmus {
 
 std::vector<Finding> JudgeMachine(const MachineFacts& facts);
+
+// The one that `train` would take with device.kind = CUDA; nothing where there is none.
+std::optional<Gpu> ChosenGpu(const MachineFacts& facts);
 
 }  // namespace cadmus

@@ -10,6 +10,7 @@
 #include "kernels/base/quantity.h"
 #include "kernels/base/str_cat.h"
 #include "launch/bench/cpu_list.h"
+#include "launch/bench/judge_machine.h"
 
 namespace cadmus {
 namespace {
@@ -142,6 +143,25 @@ void JudgeCores(const std::vector<RankReport>& reports, std::vector<Finding>& fi
   findings.insert(findings.end(), wrong.begin(), wrong.end());
 }
 
+// As `train` judges them: a GPU each, unless the config says that they may share.
+void JudgeGpus(const std::vector<RankReport>& reports, std::vector<Finding>& findings) {
+  std::map<std::string, Reports> by_gpu;
+  for (const RankReport& report : reports) {
+    if (!report.gpu.empty()) by_gpu[report.gpu].push_back(&report);
+  }
+  if (by_gpu.empty()) return;
+  Finding finding = {.name = "GPUs of ranks", .value = "each has its own"};
+  for (const auto& [gpu, ranks] : by_gpu) {
+    if (ranks.size() == 1) continue;
+    finding.verdict = Verdict::kWarn;
+    finding.value = StrCat(Named(ranks), " take ", gpu);
+    finding.remedy =
+        "start no more ranks on a host than it has GPUs, or set device.share_gpu = true";
+    break;
+  }
+  findings.push_back(finding);
+}
+
 // The same problem of many ranks is one line.
 void AddProblemsOfOthers(const std::vector<RankReport>& reports, std::vector<Finding>& findings) {
   const auto key = [](const Finding& problem) {
@@ -196,6 +216,7 @@ RankReport MakeReport(const MachineFacts& facts, const std::vector<Finding>& fin
                  {"huge pages", host.huge_pages, Verdict::kWarn}},
       .usable_cores = host.usable_cores,
       .allowed_cores = host.allowed_cores};
+  if (const std::optional<Gpu> gpu = ChosenGpu(facts)) report.gpu = gpu->uuid;
   for (const Finding& finding : findings) {
     if (finding.verdict != Verdict::kOk) report.problems.push_back(finding);
   }
@@ -209,6 +230,7 @@ std::vector<Finding> JudgeRanks(const std::vector<RankReport>& reports) {
   for (size_t trait = 0; trait < reports.front().traits.size(); ++trait) {
     findings.push_back(JudgeTrait(reports, trait));
   }
+  JudgeGpus(reports, findings);
   findings.push_back(JudgeClocks(reports));
   AddProblemsOfOthers(reports, findings);
   return findings;

@@ -22,6 +22,7 @@ struct RankReport {
   std::string host;
   std::vector<Trait> traits;                     // the same names in the same order on every rank
   std::vector<int> usable_cores, allowed_cores;  // as HostFacts
+  std::string gpu;                               // uuid of the one that it takes; empty: none
   std::vector<Finding> problems;                 // of JudgeMachine, what is not ok
   // Of its clock against rank 0's, and how far that may be wrong.
   double clock_offset_seconds = 0, clock_error_seconds = 0;

@@ -10,6 +10,7 @@
 
 #include "collectives/mpi/mpi_library.h"
 #include "kernels/cpu/cpu_libraries.h"
+#include "kernels/device/gpu.h"
 #include "launch/bench/launcher.h"
 
 namespace cadmus {
@@ -59,8 +60,9 @@ struct MachineFacts {
   FoundLibrary cuda_driver, nccl;
   HostFacts host;
   Launch launch;
+  std::vector<Gpu> gpus;        // that this process may open
   int rank = 0, num_ranks = 1;  // as MPI says
-  int num_ranks_of_host = 1;
+  int rank_of_host = 0, num_ranks_of_host = 1;
 };
 
 }  // namespace cadmus

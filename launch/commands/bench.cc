@@ -39,6 +39,7 @@ int RunBench(const BenchFlags& flags) {
   MachineFacts facts = GatherFacts(launch);
   facts.rank = ranks->rank();
   facts.num_ranks = ranks->size();
+  facts.rank_of_host = ranks->local_rank();
   facts.num_ranks_of_host = ranks->local_size();
   const std::vector<Finding> findings = JudgeMachine(facts);
   const RankReport report = MakeReport(facts, findings);

@@ -61,6 +61,9 @@ void AddGenerate(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   verb->add_option("--top-p", flags->sampling.top_p, "Nucleus")->capture_default_str();
   verb->add_option("--seed", flags->sampling.seed, "Of the sampler")->capture_default_str();
+  verb->add_option("--set", flags->overrides,
+                   "On what to run: device.kind=CPU, device.memory_gib=…; default: as in training")
+      ->allow_extra_args(false);
   verb->callback([flags, &chosen] { chosen = [flags] { return RunGenerate(*flags); }; });
 }
 

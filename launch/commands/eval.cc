@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "kernels/base/log.h"
 #include "kernels/base/quantity.h"
 #include "launch/commands/launched_ranks.h"
 #include "launch/commands/print_json.h"
@@ -37,23 +38,18 @@ struct Subject {
 void ApplyLayout(const std::vector<std::string>& overrides, RunConfig& config) {
   constexpr std::array<std::string_view, 4> kAllowed = {"parallel.", "device.", "communication.",
                                                         "train.micro_batch_size="};
-  for (const std::string& override : overrides) {
-    bool allowed = false;
-    for (std::string_view prefix : kAllowed) allowed |= override.starts_with(prefix);
-    if (!allowed) {
-      throw Error(Kind::kConfig,
-                  StrCat("--set ", override,
-                         ": an evaluation takes the model as it was trained; it can be given "
-                         "parallel.…, device.…, communication.… and train.micro_batch_size"));
-    }
-    ApplyOverride(override, config);
-  }
+  ApplyOverrides(overrides,
+                 {.allowed = kAllowed,
+                  .rule = "an evaluation takes the model as it was trained; it can be given "
+                          "parallel.…, device.…, communication.… and train.micro_batch_size"},
+                 config);
 }
 
 // Data parallel over all ranks unless `overrides` say otherwise. Batches are as small as keeps the
 // pipeline full.
 void LayOut(const std::vector<std::string>& overrides, int world_size, RunConfig& config) {
   config.clear_parallel();
+  config.mutable_communication()->clear_transport();
   TrainConfig& train = *config.mutable_train();
   train.clear_recompute();
   train.clear_recompute_blocks();
@@ -126,11 +122,12 @@ int EvalRank(const EvalFlags& flags, LaunchedRanks& ranks, Bootstrap& bootstrap)
     bytes_of_token.resize(static_cast<size_t>(MakeShape(config.model()).vocab_size));
   }
 
-  const std::unique_ptr<Device> device = ranks.OpenRankDevice(config);
-  const std::unique_ptr<Communicator> world = ranks.Connect(config, bootstrap, *device);
-  TrainingJob job(config, *device, *world, JobPurpose::kEvaluation);
+  const OpenedRank rank = ranks.Open(config, bootstrap);
+  if (!rank.words.empty()) LogInfo(rank.words);
+  Communicator& world = *rank.world;
+  TrainingJob job(config, *rank.device, world, JobPurpose::kEvaluation);
   LoadCheckpoint(subject.found.checkpoint, job.StateEntries(), job.compute());
-  world->Barrier("the weights are loaded", job.compute());
+  world.Barrier("the weights are loaded", job.compute());
   const EvaluationMetrics metrics = job.evaluator()->Run(windows, bytes_of_token);
   if (bootstrap.rank() == 0) (flags.json ? PrintMetricsAsJson : PrintMetrics)(subject, metrics);
   return 0;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/commands/generate.h"
 
+#include <array>
 #include <chrono>
 #include <iostream>
 #include <memory>
 
 #include "kernels/base/log.h"
 #include "kernels/open_device.h"
+#include "launch/config/apply_override.h"
+#include "launch/config/make_device_options.h"
 #include "launch/config/make_precision.h"
 #include "launch/config/parse_text.h"
 #include "launch/config/run_config.pb.h"
@@ -42,6 +45,20 @@ int64_t Continue(const GenerateFlags& flags, const Tokenizer& tokenizer, Generat
   return num_tokens;
 }
 
+void ApplyDevice(const std::vector<std::string>& overrides, RunConfig& config) {
+  constexpr std::array<std::string_view, 1> kAllowed = {"device."};
+  ApplyOverrides(overrides,
+                 {.allowed = kAllowed,
+                  .rule = "a model generates as it was trained; only device.… can be given"},
+                 config);
+}
+
+std::unique_ptr<Device> OpenDeviceOf(const RunConfig& config) {
+  DeviceOptions options = MakeDeviceOptions(config.device());
+  if (options.kind == DeviceKind::kCpu) options.pool = MakeThreadPool(config.device().threads());
+  return OpenDevice(options);
+}
+
 }  // namespace
 
 int RunGenerate(const GenerateFlags& flags) {
@@ -53,15 +70,13 @@ int RunGenerate(const GenerateFlags& flags) {
   const CheckpointInfo info = ReadManifest(found.checkpoint).info;
   RunConfig config;
   ParseText((found.checkpoint / "config").string(), info.config_text, config);
+  ApplyDevice(flags.overrides, config);
   const std::unique_ptr<const Tokenizer> tokenizer = LoadTokenizerOf(found, info.tokenizer_hash);
   if (tokenizer == nullptr) {
     throw Error(Kind::kData, StrCat(found.tokenizer.string(), " is missing; restore it"));
   }
 
-  const std::unique_ptr<Device> device = OpenDevice(
-      {.kind = DeviceKind::kCpu,
-       .memory_bytes = static_cast<int64_t>(config.device().memory_gib() * (int64_t{1} << 30)),
-       .pool = MakeThreadPool(config.device().threads())});
+  const std::unique_ptr<Device> device = OpenDeviceOf(config);
   const std::unique_ptr<Stream> stream = device->NewStream(StreamKind::kCompute, "compute");
   const Precision precision = MakePrecision(config.precision());
   const DecoderShape shape = MakeShape(config.model());

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "models/generate/sampler.h"
 
@@ -14,8 +15,11 @@ struct GenerateFlags {
   std::string prompt;
   int64_t max_tokens = 100;
   SamplerOptions sampling;
+  std::vector<std::string> overrides;  // "device.kind=CPU"
 };
 
+// On the device that the run was trained on, unless overrides say otherwise. Throws kConfig for
+// overrides of anything but the device, and as the parts do.
 int RunGenerate(const GenerateFlags& flags);
 
 }  // namespace cadmus

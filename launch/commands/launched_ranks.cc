@@ -2,23 +2,24 @@
 #include "launch/commands/launched_ranks.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <thread>
 
 #include "collectives/local/local_world.h"
 #include "collectives/mpi/mpi_bootstrap.h"
+#include "collectives/nccl/nccl_bootstrap.h"
 #include "kernels/base/log.h"
 #include "launch/bench/launcher.h"
 #include "launch/config/make_device_options.h"
 #include "launch/config/run_config.pb.h"
+#include "launch/run/context_memory.h"
+#include "launch/run/gpu_ranks.h"
 
 namespace cadmus {
 namespace {
 
-std::chrono::milliseconds TimeLimit(const RunConfig& config) {
-  return std::chrono::milliseconds(
-      std::llround(config.communication().time_limit_seconds() * 1000));
+void LogCallsOf(const Bootstrap& rank) {
+  if (rank.size() > 1) SetRankLabel(StrCat("rank ", rank.rank()));
+  LogWarning(StrCat("calls of this rank, newest last:\n", rank.recorder().Dump()));
 }
 
 }  // namespace
@@ -86,26 +87,64 @@ std::shared_ptr<cpu::ThreadPool> LaunchedRanks::Pool(const RunConfig& config) {
   return pool_;
 }
 
-std::unique_ptr<Device> LaunchedRanks::OpenRankDevice(const RunConfig& config) {
-  DeviceOptions options = MakeDeviceOptions(config.device());
-  if (options.kind == DeviceKind::kCpu) options.pool = Pool(config);
-  std::unique_ptr<Device> device = OpenDevice(options);
-  const std::chrono::milliseconds limit = TimeLimit(config);
-  device->set_wait_limit(limit + limit / 2);
-  return device;
+struct LaunchedRanks::GpuPlace {
+  Gpu gpu;
+  ChosenTransport chosen;
+};
+
+// Threads of a process share its GPUs; processes tell each other what they would take.
+LaunchedRanks::GpuPlace LaunchedRanks::PlaceOnGpu(const RunConfig& config, Bootstrap& rank) {
+  const std::vector<Gpu> gpus = VisibleGpus();
+  const int index = ChooseGpu({.local_rank = rank.local_rank(), .local_size = rank.local_size()},
+                              static_cast<int>(gpus.size()));
+  GpuPlace place = {.gpu = gpus[static_cast<size_t>(index)]};
+  if (ranks_as_threads_ > 0) {
+    if (config.communication().transport() == CommunicationConfig::NCCL) {
+      throw Error(Kind::kConfig,
+                  "communication.transport = NCCL is among processes: start the ranks with mpirun, "
+                  "or leave it AUTO");
+    }
+    place.chosen.words = "the memory of this process";
+  } else if (rank.size() > 1) {
+    const FoundNccl nccl = FindNccl();
+    const std::string shares = ProcessEnvironment("NCCL_MULTI_RANK_GPU_ENABLE").value_or("");
+    const GpuRank mine = {.gpu = place.gpu.uuid,
+                          .nccl_version = nccl.version,
+                          .nccl_shares_gpu = NcclSharesGpus(nccl.version, shares)};
+    place.chosen = ChooseTransport(config, ExchangeGpuRanks(mine, config, rank), nccl.problem);
+  }
+  return place;
 }
 
-std::unique_ptr<Communicator> LaunchedRanks::Connect(const RunConfig& config, Bootstrap& rank,
-                                                     Device& device) {
-  return rank.Connect(device, {.limit = TimeLimit(config)});
+OpenedRank LaunchedRanks::Open(const RunConfig& config, Bootstrap& rank) {
+  OpenedRank opened;
+  DeviceOptions options = MakeDeviceOptions(config.device());
+  if (options.kind == DeviceKind::kCpu) {
+    options.pool = Pool(config);
+  } else {
+    const GpuPlace place = PlaceOnGpu(config, rank);
+    options.gpu_index = place.gpu.index;
+    options.later_bytes =
+        PlanContextMemory(config, rank.size(), place.chosen.transport).later_bytes();
+    opened.transport = place.chosen.transport;
+    opened.words = StrCat("runs on ", ToString(place.gpu));
+    if (rank.size() > 1) opened.words += StrCat("; exchanges over ", place.chosen.words);
+  }
+  const CommunicatorOptions groups = MakeCommunicatorOptions(config, opened.transport, rank.size());
+  opened.device = OpenDevice(options);
+  opened.device->set_wait_limit(groups.limit + groups.limit / 2);
+  if (opened.transport == TransportKind::kNccl) {
+    std::lock_guard lock(mutex_);
+    nccl_ = StartNccl(rank);
+  }
+  opened.world = (nccl_ != nullptr ? *nccl_ : rank).Connect(*opened.device, groups);
+  return opened;
 }
 
 void LaunchedRanks::LogCalls() {
   std::lock_guard lock(mutex_);
-  for (const Bootstrap* rank : running_) {
-    if (rank->size() > 1) SetRankLabel(StrCat("rank ", rank->rank()));
-    LogWarning(StrCat("calls of this rank, newest last:\n", rank->recorder().Dump()));
-  }
+  for (const Bootstrap* rank : running_) LogCallsOf(*rank);
+  if (nccl_ != nullptr) LogCallsOf(*nccl_);
 }
 
 }  // namespace cadmus

@@ -7,13 +7,23 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
 
 #include "collectives/communicator/bootstrap.h"
 #include "kernels/open_device.h"
+#include "launch/config/make_communicator_options.h"
 
 namespace cadmus {
 
 class RunConfig;
+
+// A rank's device, and the group of all ranks for its buffers.
+struct OpenedRank {
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Communicator> world;
+  TransportKind transport = TransportKind::kInRankOrder;
+  std::string words;  // of a GPU: which it is, and over what groups exchange; else empty
+};
 
 class LaunchedRanks {
  public:
@@ -25,9 +35,9 @@ class LaunchedRanks {
   // Calls `rank_main` on each rank of this process; what rank 0, or the process's one, returns.
   int Run(const std::function<int(Bootstrap&)>& rank_main);
 
-  // The device that a config asks for, and the time limit of its waits.
-  std::unique_ptr<Device> OpenRankDevice(const RunConfig& config);
-  std::unique_ptr<Communicator> Connect(const RunConfig& config, Bootstrap& rank, Device& device);
+  // What a config asks for, once in a rank's life; collective over all ranks. Throws kConfig where
+  // the ranks do not fit the GPUs, or NCCL is asked for in vain (launch/run/gpu_ranks.h).
+  OpenedRank Open(const RunConfig& config, Bootstrap& rank);
 
   // Shows the calls of the ranks that run.
   void LogCalls();
@@ -36,11 +46,15 @@ class LaunchedRanks {
   // A rank whose calls are shown on demand during the life of the entry.
   class Entry;
 
+  struct GpuPlace;
+
   std::shared_ptr<cpu::ThreadPool> Pool(const RunConfig& config);
+  GpuPlace PlaceOnGpu(const RunConfig& config, Bootstrap& rank);
   int RunOne(Bootstrap& rank, const std::function<int(Bootstrap&)>& rank_main);
 
   int ranks_as_threads_;
   std::unique_ptr<Bootstrap> launched_;
+  std::unique_ptr<Bootstrap> nccl_;  // over launched_; null: not in use
   std::mutex mutex_;
   std::set<const Bootstrap*> running_;
   std::shared_ptr<cpu::ThreadPool> pool_;  // shared_ptr: every device of the process holds it

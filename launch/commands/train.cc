@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <optional>
+#include <utility>
 
 #include "kernels/base/log.h"
 #include "kernels/base/philox.h"
@@ -14,6 +15,7 @@
 #include "launch/config/load_config.h"
 #include "launch/config/run_config.pb.h"
 #include "launch/config/validate_run.h"
+#include "launch/run/context_memory.h"
 #include "launch/run/open_data.h"
 #include "launch/run/resume.h"
 #include "launch/run/run_folder.h"
@@ -99,6 +101,7 @@ struct StartedRun {
   const RunFolder& folder;
   TrainingJob& job;
   Communicator& world;
+  TransportKind transport = TransportKind::kInRankOrder;
   int64_t completed_steps = 0;
 };
 
@@ -121,11 +124,33 @@ void LogHeader(const StartedRun& run) {
     LogInfo(ReasonForBf16Library(run.job.compute().device().properties()));
 }
 
-// What is told of each step: metrics on rank 0, checkpoints, and evaluations if any are asked for.
+// Holds a GPU's context and libraries against the plan, once the first step has loaded them.
+class ContextMemoryObserver final : public StepObserver {
+ public:
+  explicit ContextMemoryObserver(const StartedRun& run)
+      : device_(run.job.compute().device()),
+        planned_(PlanContextMemory(run.config, run.world.size(), run.transport)) {}
+
+  void AfterStep(const StepReport&) override {
+    if (std::exchange(is_logged_, true)) return;
+    if (const std::optional<GpuMemory> measured = device_.ReadGpuMemory())
+      LogInfo(ContextMemoryText(planned_, *measured));
+  }
+  void AtEnd(int64_t, Outcome) override {}
+
+ private:
+  const Device& device_;
+  const ContextMemory planned_;
+  bool is_logged_ = false;
+};
+
+// What is told of each step: metrics on rank 0, a GPU's memory, checkpoints, and evaluations if any
+// are asked for.
 class Observers {
  public:
   explicit Observers(const StartedRun& run)
-      : checkpoints_(CheckpointPlan(run), run.job.StateEntries(), run.world, run.job.compute()) {
+      : context_memory_(run),
+        checkpoints_(CheckpointPlan(run), run.job.StateEntries(), run.world, run.job.compute()) {
     if (run.world.rank() == 0) OpenMetrics(run);
     if (run.job.evaluator() != nullptr) OpenEvaluation(run);
   }
@@ -133,6 +158,7 @@ class Observers {
   std::vector<StepObserver*> InOrder() {
     std::vector<StepObserver*> observers;
     if (metrics_) observers.push_back(&*metrics_);
+    observers.push_back(&context_memory_);
     observers.push_back(&checkpoints_);
     if (evaluation_) observers.push_back(&*evaluation_);
     return observers;
@@ -157,7 +183,7 @@ class Observers {
     if (run.config.device().peak_tflops() > 0)
       rate.peak_flops = run.config.device().peak_tflops() * 1e12 * run.world.size();
     metrics_file_.emplace(run.folder.metrics(), run.completed_steps);
-    metrics_.emplace(*metrics_file_, run.job.compute().device().allocator(), rate);
+    metrics_.emplace(*metrics_file_, run.job.compute().device(), rate);
   }
 
   void OpenEvaluation(const StartedRun& run) {
@@ -179,6 +205,7 @@ class Observers {
 
   std::optional<MetricsFile> metrics_file_;  // of rank 0
   std::optional<MetricsObserver> metrics_;
+  ContextMemoryObserver context_memory_;
   CheckpointObserver checkpoints_;
   std::optional<ValidationWindows> validation_;
   std::optional<EvaluationObserver> evaluation_;
@@ -220,15 +247,16 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, LaunchedR
     return 0;
   }
 
-  const std::unique_ptr<Device> device = ranks.OpenRankDevice(config);
-  const std::unique_ptr<Communicator> world = ranks.Connect(config, bootstrap, *device);
-  TrainingJob job(config, *device, *world);
+  const OpenedRank rank = ranks.Open(config, bootstrap);
+  const std::unique_ptr<Communicator>& world = rank.world;
+  TrainingJob job(config, *rank.device, *world);
 
   const std::string config_text = ConfigToText(config);
   RequireSameOnAllRanks(config_text, *world, job.compute());
   const RunFolder folder(std::filesystem::path(config.output_dir()) / config.name());
   folder.Create();
   OpenLogFile(folder.log(bootstrap.rank()).string());
+  if (!rank.words.empty()) LogInfo(rank.words);
   const int64_t completed = Restore(config, data.tokenizer_hash, folder, job, *world);
   world->Barrier("the stored config is read", job.compute());  // before rank 0 replaces it
 
@@ -238,6 +266,7 @@ int TrainRank(RunConfig config, bool check_only, Bootstrap& bootstrap, LaunchedR
                           .folder = folder,
                           .job = job,
                           .world = *world,
+                          .transport = rank.transport,
                           .completed_steps = completed};
   if (is_first) {
     ReplaceFile(folder.config(), config_text, Kind::kConfig);

@@ -6,6 +6,7 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -149,5 +150,16 @@ class Override {
 }  // namespace
 
 void ApplyOverride(std::string_view override, Message& out) { Override(override).Apply(out); }
+
+void ApplyOverrides(const std::vector<std::string>& overrides, const AllowedOverrides& which,
+                    google::protobuf::Message& out) {
+  for (const std::string& override : overrides) {
+    if (std::none_of(which.allowed.begin(), which.allowed.end(),
+                     [&](std::string_view prefix) { return override.starts_with(prefix); })) {
+      throw Error(Kind::kConfig, StrCat("--set ", override, ": ", which.rule));
+    }
+    ApplyOverride(override, out);
+  }
+}
 
 }  // namespace cadmus

@@ -25,9 +25,12 @@ DeviceOptions MakeDeviceOptions(const DeviceConfig& config) {
 }
 
 DeviceProperties PlannedProperties(const DeviceConfig& config) {
-  constexpr int kHopper = 90;  // memory is chosen alike on every GPU that has a kernel at all
-  const DeviceKind kind = KindOf(config);
-  return {.kind = kind, .capability = kind == DeviceKind::kCuda ? kHopper : 0};
+  // Other GPUs take the simple attention, which needs less workspace than an H100's or H200's.
+  constexpr int kHopper = 90;
+  if (KindOf(config) == DeviceKind::kCpu) return {};
+  return {.kind = DeviceKind::kCuda,
+          .compute_units = MultiprocessorsOf(kHopper),
+          .capability = kHopper};
 }
 
 }  // namespace cadmus

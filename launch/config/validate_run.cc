@@ -54,6 +54,10 @@ void ValidateSizes(const RunConfig& config) {
   Require(config.device().peak_tflops() >= 0, "device.peak_tflops must not be negative");
   Require(config.communication().time_limit_seconds() > 0,
           "communication.time_limit_seconds must be positive");
+  Require(config.communication().transport() != CommunicationConfig::NCCL ||
+              config.device().kind() == DeviceConfig::CUDA,
+          "communication.transport = NCCL is among GPUs, and device.kind is CPU; set "
+          "communication.transport = AUTO, or device.kind = CUDA");
   Require(config.checkpoint().interval_steps() >= 0,
           "checkpoint.interval_steps must not be negative");
   Require(config.checkpoint().keep_last() >= 1, "checkpoint.keep_last must be at least 1");

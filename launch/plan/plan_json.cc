@@ -25,6 +25,13 @@ Json ToJson(const MemoryStats& memory) {
           {"high_water_bytes", memory.high_water_bytes}};
 }
 
+Json ToJson(const ContextMemory& context) {
+  return {{"context_bytes", context.context_bytes},
+          {"library_bytes", context.library_bytes},
+          {"nccl_bytes", context.nccl_bytes},
+          {"total_bytes", context.total_bytes()}};
+}
+
 Json ToJson(const PipelineRankPlan& plan) {
   Json collectives = Json::array();
   for (const CollectiveTotal& total : plan.record.collectives) {
@@ -37,6 +44,7 @@ Json ToJson(const PipelineRankPlan& plan) {
           {"num_parameters", plan.record.num_parameters},
           {"executed_flops", plan.record.executed_flops},
           {"memory", ToJson(plan.record.memory)},
+          {"context_and_libraries", ToJson(plan.record.context)},
           {"collectives", std::move(collectives)}};
 }
 
@@ -59,6 +67,7 @@ std::string PlanToJson(const RunPlan& plan) {
                {"memory_limit_bytes", plan.memory_limit_bytes},
                {"largest_memory_bytes", plan.largest_memory_bytes()},
                {"fits", plan.fits()},
+               {"gpu_bytes", plan.gpu_bytes()},
                {"pipeline_ranks", Json::array()}};
   for (const PipelineRankPlan& rank : plan.pipeline_ranks) {
     json["pipeline_ranks"].push_back(ToJson(rank));

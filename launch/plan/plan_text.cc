@@ -64,12 +64,17 @@ std::string BubbleLine(const RunPlan& plan) {
 
 std::string MemoryTable(const RunPlan& plan) {
   TextTable table(1);
-  table.Add({"", "parameters", "weights", "gradients", "optimizer", "act. input", "act. weight",
-             "workspace", "communication", "total", "high water"});
+  std::vector<std::string> head = {
+      "",           "parameters",  "weights",   "gradients",     "optimizer",
+      "act. input", "act. weight", "workspace", "communication", "total",
+      "high water"};
+  const bool on_gpus = plan.gpu_bytes() > 0;
+  if (on_gpus) head.push_back("context, libraries");
+  table.Add(std::move(head));
   const auto groups = GroupAlike(plan, [](const RankRecord& a, const RankRecord& b) {
     return a.num_parameters == b.num_parameters && a.memory.peak_bytes == b.memory.peak_bytes &&
            a.memory.peak_total_bytes == b.memory.peak_total_bytes &&
-           a.memory.high_water_bytes == b.memory.high_water_bytes;
+           a.memory.high_water_bytes == b.memory.high_water_bytes && a.context == b.context;
   });
   for (const Alike& group : groups) {
     const RankRecord& record = group.first->record;
@@ -78,6 +83,7 @@ std::string MemoryTable(const RunPlan& plan) {
     for (int64_t bytes : record.memory.peak_bytes) row.push_back(BytesText(bytes));
     row.push_back(BytesText(record.memory.peak_total_bytes));
     row.push_back(BytesText(record.memory.high_water_bytes));
+    if (on_gpus) row.push_back(BytesText(record.context.total_bytes()));
     table.Add(std::move(row));
   }
   return "peak memory per rank (categories each at their own peak; total at one moment; high water "
@@ -109,6 +115,15 @@ std::string Verdict(const RunPlan& plan) {
                 " of device.memory_gib = ", BytesText(plan.memory_limit_bytes), '\n');
 }
 
+std::string GpuLine(const RunPlan& plan) {
+  if (plan.gpu_bytes() == 0) return "";
+  return StrCat("GPU: a rank takes ", BytesText(plan.gpu_bytes()), ": ",
+                BytesText(plan.memory_limit_bytes), " of device.memory_gib, and ",
+                BytesText(plan.largest_context_bytes()),
+                " of context and libraries (an estimate; with NCCL unless communication.transport = "
+                "MPI)\n");
+}
+
 }  // namespace
 
 std::string PlanToText(const RunPlan& plan) {
@@ -116,7 +131,7 @@ std::string PlanToText(const RunPlan& plan) {
          StrCat("parameters  ", CompactText(static_cast<double>(plan.num_parameters)), " (",
                 plan.num_parameters, ")\n") +
          StepLine(plan) + FlopsLine(plan) + BubbleLine(plan) + '\n' + MemoryTable(plan) + '\n' +
-         CommunicationTable(plan) + '\n' + Verdict(plan);
+         CommunicationTable(plan) + '\n' + Verdict(plan) + GpuLine(plan);
 }
 
 }  // namespace cadmus

@@ -29,12 +29,16 @@ StepBatch MakeBatch(const LoaderOptions& options) {
 }  // namespace
 
 RankRecord RecordRank(const RunConfig& config, int rank, int world_size) {
-  SimBootstrap bootstrap(rank, world_size);
+  const TransportKind transport = PlannedTransport(config, world_size);
+  SimBootstrap bootstrap(
+      rank, world_size,
+      transport == TransportKind::kNccl ? SimGroups::kNccl : SimGroups::kInRankOrder);
   const auto device = OpenDevice({.kind = DeviceKind::kSim,
                                   .memory_bytes = kSimulatedBytes,
                                   .stands_for = PlannedProperties(config.device())});
   device->set_trace(nullptr);
-  const auto world = bootstrap.Connect(*device);
+  const auto world =
+      bootstrap.Connect(*device, MakeCommunicatorOptions(config, transport, world_size));
   TrainingJob job(config, *device, *world);
   StepBatch batch = MakeBatch(job.loader_options());
   job.step().Run(batch, StopRequest::kNo);  // the first one also chooses kernels
@@ -46,10 +50,12 @@ RankRecord RecordRank(const RunConfig& config, int rank, int world_size) {
   job.step().Run(batch, StopRequest::kNo);
   device->set_trace(nullptr);
 
-  RankRecord record = {.num_micro_batches = static_cast<int>(batch.micro_batches.size()),
-                       .memory = device->allocator().stats(),
-                       .collectives = SumCollectives(trace),
-                       .executed_flops = SumFlops(trace)};
+  RankRecord record = {
+      .num_micro_batches = static_cast<int>(batch.micro_batches.size()),
+      .memory = device->allocator().stats(),
+      .context = PlanContextMemory(config, world_size, transport),
+      .collectives = SumCollectives(trace),
+      .executed_flops = SumFlops(trace)};
   for (const ParameterShard& shard : job.data_parallel().shards()) {
     record.num_parameters += shard.parameter->LocalShape().num_elements();
   }

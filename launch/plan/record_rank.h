@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/device/allocator.h"
+#include "launch/run/context_memory.h"
 
 namespace cadmus {
 
@@ -30,6 +31,7 @@ struct RankRecord {
   // Peaks over set-up, two steps, and a batch of evaluation where the run evaluates; later ones
   // repeat these.
   MemoryStats memory;
+  ContextMemory context;                     // of a GPU, beside the slab
   std::vector<CollectiveTotal> collectives;  // ordered by group, then operation
   // Of matrix products as they are executed, and of attention: 4 · B · H · Sq · Sk · D over the
   // visible pairs forward, 2.5 times that backward.

@@ -52,6 +52,14 @@ int64_t RunPlan::largest_memory_bytes() const {
   return largest;
 }
 
+int64_t RunPlan::largest_context_bytes() const {
+  int64_t largest = 0;
+  for (const PipelineRankPlan& rank : pipeline_ranks) {
+    largest = std::max(largest, rank.record.context.total_bytes());
+  }
+  return largest;
+}
+
 int WorldSizeOf(const RunConfig& config) {
   const ParallelConfig& parallel = config.parallel();
   int64_t product = 1;

@@ -46,6 +46,13 @@ struct RunPlan {
   int64_t tokens_per_step() const { return samples_per_step * sequence_length; }
   // Of the pipeline rank that needs the most: the end of its highest address.
   int64_t largest_memory_bytes() const;
+  // Of a GPU: what the rank that needs the most takes beside its slab; 0 on a CPU.
+  int64_t largest_context_bytes() const;
+  // What a rank takes of its GPU, slab and all; 0 on a CPU.
+  int64_t gpu_bytes() const {
+    const int64_t context_bytes = largest_context_bytes();
+    return context_bytes == 0 ? 0 : memory_limit_bytes + context_bytes;
+  }
   bool fits() const { return largest_memory_bytes() <= memory_limit_bytes; }
 };
 

@@ -34,7 +34,8 @@ TrainStepOptions MakeStepOptions(const RunConfig& config, const LoaderOptions& l
                                  const DecoderShape& shape, int num_micro_batches) {
   return {.size = {.num_micro_batches = num_micro_batches,
                    .micro_batch_size = loader.micro_batch_size,
-                   .sequence_length = loader.sequence_length},
+                   .sequence_length = loader.sequence_length,
+                   .mask_across_documents = loader.mask_across_documents},
           .learning_rate = MakeLearningRateSchedule(config.optimizer(), config.train().steps()),
           .clip_norm = config.optimizer().clip_norm(),
           .seed = config.train().seed(),

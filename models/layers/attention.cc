@@ -59,23 +59,32 @@ void AttentionLayer::VisitParameters(const std::function<void(Parameter&)>& visi
   out_parameters_.VisitParameters(visit);
 }
 
-AttentionSpec AttentionLayer::SpecFor(int64_t batch, int64_t query_length, int64_t key_length,
-                                      DType dtype) const {
-  return {.batch = batch,
-          .query_length = query_length,
-          .key_length = key_length,
+AttentionSpec AttentionLayer::SpecFor(const CoreInputs& inputs) const {
+  const ConstTensorView& q_BSHD = inputs.q_BSHD;
+  const int64_t gradient_stride = (NumQkHeads() + spec_.num_kv_heads) * spec_.head_dim;
+  return {.batch = q_BSHD.dim(0),
+          .query_length = q_BSHD.dim(1),
+          .key_length = inputs.key_capacity,
           .num_heads = spec_.num_heads,
           .num_kv_heads = spec_.num_kv_heads,
           .head_dim = spec_.head_dim,
-          .dtype = dtype,
+          .dtype = q_BSHD.dtype(),
           .window = spec_.window,
-          .scale = 1.0 / std::sqrt(static_cast<double>(spec_.head_dim))};
+          .scale = 1.0 / std::sqrt(static_cast<double>(spec_.head_dim)),
+          .has_documents = static_cast<bool>(inputs.documents_BS),
+          .token_strides = {.q = q_BSHD.stride(1),
+                            .k = inputs.k_BTKD.stride(1),
+                            .v = inputs.v_BTKD.stride(1),
+                            .dq = gradient_stride,
+                            .dk = gradient_stride,
+                            .dv = gradient_stride}};
 }
 
 const AttentionPlan& AttentionLayer::PlanFor(const AttentionSpec& spec, Stream& stream) {
   for (const auto& plan : plans_) {
     if (plan->spec.batch == spec.batch && plan->spec.query_length == spec.query_length &&
-        plan->spec.key_length == spec.key_length) {
+        plan->spec.key_length == spec.key_length &&
+        plan->spec.has_documents == spec.has_documents) {
       return *plan;
     }
   }
@@ -160,7 +169,7 @@ AttentionLayer::CoreOutputs AttentionLayer::RunCore(const CoreInputs& inputs, St
   const ConstTensorView& q_BSHD = inputs.q_BSHD;
   const int64_t batch = q_BSHD.dim(0), length = q_BSHD.dim(1), heads = q_BSHD.dim(2);
   const DType dtype = q_BSHD.dtype();
-  const AttentionPlan& plan = PlanFor(SpecFor(batch, length, inputs.key_capacity, dtype), stream);
+  const AttentionPlan& plan = PlanFor(SpecFor(inputs), stream);
   CoreOutputs outputs = {.out_TC = Tensor(dtype, {batch * length, heads * spec_.head_dim},
                                           MemoryCategory::kActivationsWeight, stream),
                          .lse_BHS = Tensor(StatisticsDType(dtype), {batch, heads, length},
@@ -209,15 +218,16 @@ Tensor AttentionLayer::BackwardInput(BackwardContext& context, Saved& saved,
     const Tensor dout_TC(dtype, {num_tokens, heads * head_dim}, MemoryCategory::kActivationsInput,
                          stream);
     saved.dy_TM = out_.BackwardInput(dy_TM, dout_TC, stream);
-    const AttentionPlan& plan = PlanFor(SpecFor(batch, length, length, dtype), stream);
+    CoreInputs inputs = HeadsOf(qkv_BSND, saved.normed);
+    inputs.documents_BS = context.inputs.documents_BS;
+    const AttentionPlan& plan = PlanFor(SpecFor(inputs), stream);
     const Tensor workspace = NewWorkspace(plan.backward_workspace_bytes, stream);
-    const CoreInputs inputs = HeadsOf(qkv_BSND, saved.normed);
     AttentionBackward({.plan = &plan,
                        .q_BSHD = inputs.q_BSHD,
                        .k_BTKD = inputs.k_BTKD,
                        .v_BTKD = inputs.v_BTKD,
-                       .query_documents_BS = context.inputs.documents_BS,
-                       .key_documents_BT = context.inputs.documents_BS,
+                       .query_documents_BS = inputs.documents_BS,
+                       .key_documents_BT = inputs.documents_BS,
                        .out_BSHD = saved.out_TC.view().Reshape(head_shape),
                        .lse_BHS = saved.lse_BHS,
                        .dout_BSHD = dout_TC.view().Reshape(head_shape),

@@ -79,7 +79,7 @@ class AttentionLayer {
   CoreOutputs RunCore(const CoreInputs& inputs, Stream& stream);
 
   const AttentionPlan& PlanFor(const AttentionSpec& spec, Stream& stream);
-  AttentionSpec SpecFor(int64_t batch, int64_t query_length, int64_t key_length, DType dtype) const;
+  AttentionSpec SpecFor(const CoreInputs& inputs) const;
   // Query, key and value heads of qkv, or, where they are there, normed ones.
   CoreInputs HeadsOf(const ConstTensorView& qkv_BSND, const NormedHeads& normed) const;
   void AppendToCache(const KvCache& cache, CoreInputs& inputs, Stream& stream) const;

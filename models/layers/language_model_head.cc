@@ -150,20 +150,23 @@ void LanguageModelHead::AddLoss(ForwardContext& context, HeadSaved& saved) {
                         MemoryCategory::kWorkspace, stream);
   }
   const TensorView loss_T = evaluates ? context.loss_T : own_loss_T.view();
+  const ConstTensorView scalars = evaluates ? ConstTensorView() : context.scalars;
+  const auto gradient = evaluates ? LogitGradient::kNone : LogitGradient::kWriteOverLogits;
   if (parallel_.size() == 1) {
     CrossEntropy({.logits_TV = logits_TV,
                   .labels_T = labels_T,
-                  .scalars = evaluates ? ConstTensorView() : context.scalars,
+                  .scalars = scalars,
                   .loss_T = loss_T,
-                  .gradient = evaluates ? LogitGradient::kNone : LogitGradient::kWriteOverLogits},
+                  .gradient = gradient},
                  stream);
   } else {
     SplitCrossEntropy({.logits_TV = logits_TV,
                        .labels_T = labels_T,
                        .statistics_R3T = saved.statistics_R3T,
-                       .scalars = context.scalars,
+                       .scalars = scalars,
                        .part = PartOfTable(weight_VM_, parallel_),
-                       .loss_T = loss_T},
+                       .loss_T = loss_T,
+                       .gradient = gradient},
                       stream);
     saved.statistics_R3T.Reset();
   }

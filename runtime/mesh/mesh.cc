@@ -8,12 +8,10 @@ namespace {
 
 constexpr std::array kAxes = AllAxes();
 
-// The family of `axes`; all of them must be in one, for positions nest differently in each.
-AxisSet FamilyOf(AxisSet axes) {
-  if (kDenseAxes.Contains(axes)) return kDenseAxes;
-  CADMUS_CHECK(kExpertAxes.Contains(axes),
+// All axes of a group must be in one family, for positions nest differently in each.
+void CheckOneFamily(AxisSet axes) {
+  CADMUS_CHECK(kDenseAxes.Contains(axes) || kExpertAxes.Contains(axes),
                StrCat(GroupName(axes), " mixes dense and expert axes; a group has one family"));
-  return kExpertAxes;
 }
 
 }  // namespace
@@ -54,7 +52,7 @@ Mesh::Mesh(const AxisSizes& sizes, int world_size, std::span<const int> placemen
 }
 
 int Mesh::Size(AxisSet axes) const {
-  FamilyOf(axes);
+  CheckOneFamily(axes);
   int size = 1;
   for (Axis axis : kAxes) {
     if (axes.Contains(axis)) size *= size_of_[static_cast<int>(axis)];
@@ -63,12 +61,8 @@ int Mesh::Size(AxisSet axes) const {
 }
 
 int Mesh::IndexInGroup(int rank, AxisSet axes) const {
-  FamilyOf(axes);
+  CheckOneFamily(axes);
   return IndexAt(PositionOf(rank), axes);
-}
-
-int Mesh::GroupNumber(int rank, AxisSet axes) const {
-  return IndexAt(PositionOf(rank), FamilyOf(axes) - axes);
 }
 
 int Mesh::Peer(int rank, AxisSet axes, int index) const {

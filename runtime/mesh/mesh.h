@@ -42,15 +42,11 @@ class Mesh {
 
   // The number of ranks of each group over `axes`: the product of their sizes, 1 if empty.
   int Size(AxisSet axes) const;
-  int NumGroups(AxisSet axes) const { return world_size_ / Size(axes); }
 
   // The coordinate of `rank` along one axis.
   int Coordinate(int rank, Axis axis) const { return IndexInGroup(rank, axis); }
   // The flattened coordinate of `rank` along `axes`, in [0, Size(axes)).
   int IndexInGroup(int rank, AxisSet axes) const;
-  // Which of the groups over `axes` holds `rank`, in [0, NumGroups(axes)): equal for its members
-  // only.
-  int GroupNumber(int rank, AxisSet axes) const;
   // The rank that stands where `rank` does but for index `index` along `axes`.
   int Peer(int rank, AxisSet axes, int index) const;
   // Takes time and memory proportional to the size of the group.

@@ -68,7 +68,9 @@ std::string MetricsLine(const StepMetrics& m) {
                 ",\"tokens\":", m.tokens, ",\"tok_s\":", JsonNumber(m.tokens_per_second()),
                 ",\"seconds\":", JsonNumber(m.seconds),
                 m.mfu ? StrCat(",\"mfu\":", JsonNumber(*m.mfu)) : std::string(),
-                ",\"mem_bytes\":", m.memory_bytes, "}");
+                ",\"mem_bytes\":", m.memory_bytes,
+                m.context_bytes ? StrCat(",\"context_bytes\":", *m.context_bytes) : std::string(),
+                "}");
 }
 
 MetricsFile::MetricsFile(std::filesystem::path path, int64_t resume_after_step)

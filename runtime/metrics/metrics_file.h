@@ -2,7 +2,7 @@
 // MetricsFile: one JSON object per step, a line each, for programs:
 //
 //   {"step":120,"loss":3.2145,"gnorm":0.91,"lr":0.0003,"tokens":65536,"tok_s":412000.0,
-//    "seconds":0.159,"mfu":0.431,"mem_bytes":76450000000}
+//    "seconds":0.159,"mfu":0.431,"mem_bytes":76450000000,"context_bytes":724000000}
 //
 // and one per evaluation (evaluation_metrics.h), behind that of its step.
 #pragma once
@@ -39,8 +39,9 @@ class MetricsFile {
 };
 
 // The line without its end. Numbers are printed shortest so that they read back to the same bits:
-// equal bits give equal text. "mfu" is left out where no peak is stated; what is not finite is
-// null.
+// equal bits give equal text. "mfu" is left out where no peak is stated,
+// "context_bytes" where there is no GPU (it counts slabs of other ranks on the same GPU); what is
+// not finite is null.
 std::string MetricsLine(const StepMetrics& metrics);
 
 }  // namespace cadmus

@@ -18,6 +18,8 @@ struct StepMetrics {
   double recent_seconds = 0;  // mean of recent steps, for the estimated end; 0: `seconds` is used
   std::optional<double> mfu;  // 0.431; absent where no peak is stated
   int64_t memory_bytes = 0;   // of the device, peak
+  // Of a GPU: used beside the slab, by its context and libraries.
+  std::optional<int64_t> context_bytes;
 
   double tokens_per_second() const {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;

@@ -16,7 +16,7 @@ struct MicroBatchInputs {
   ConstTensorView tokens_BS;        // I32
   ConstTensorView labels_BS;        // I32, negative: not supervised
   ConstTensorView positions_BS;     // I32, restart at documents
-  ConstTensorView documents_BS;     // I32, non-decreasing along a row
+  ConstTensorView documents_BS;     // I32, non-decreasing along a row; absent: one a row
   ConstTensorView row_samples_T;    // I64, global sample of each token; for dropout
   ConstTensorView row_positions_T;  // I32, index in the sample; for dropout
 };

@@ -13,7 +13,8 @@ constexpr size_t kSumsPerDocument = 3;
 StepInputs::Size SizeOf(const StepBatch& batch, const LoaderOptions& options) {
   return {.num_micro_batches = static_cast<int>(batch.micro_batches.size()),
           .micro_batch_size = options.micro_batch_size,
-          .sequence_length = options.sequence_length};
+          .sequence_length = options.sequence_length,
+          .mask_across_documents = options.mask_across_documents};
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "kernels/device/allocator.h"
+#include "kernels/device/device.h"
 #include "runtime/metrics/metrics_file.h"
 #include "runtime/train/trainer.h"
 
@@ -19,16 +19,18 @@ class MetricsObserver final : public StepObserver {
   };
 
   // Both must outlive the observer.
-  MetricsObserver(MetricsFile& file, const Allocator& memory, const Rate& rate)
-      : file_(file), memory_(memory), rate_(rate) {}
+  MetricsObserver(MetricsFile& file, Device& device, const Rate& rate)
+      : file_(file), device_(device), rate_(rate) {}
 
   void AfterStep(const StepReport& report) override;
   void AtEnd(int64_t, Outcome) override {}
 
  private:
   MetricsFile& file_;
-  const Allocator& memory_;
+  Device& device_;
   Rate rate_;
+  bool has_stepped_ = false;
+  std::optional<int64_t> context_bytes_;
   double recent_seconds_ = 0;  // moving average
 };
 

@@ -27,13 +27,15 @@ StepInputs::StepInputs(const Size& size, Stream& stream) : size_(size) {
     tensors_.push_back({.tokens_BS = new_tensor(DType::kI32, rows),
                         .labels_BS = new_tensor(DType::kI32, rows),
                         .positions_BS = new_tensor(DType::kI32, rows),
-                        .documents_BS = new_tensor(DType::kI32, rows),
-                        .row_samples_T = new_tensor(DType::kI64, flat)});
+                        .row_samples_T = new_tensor(DType::kI64, flat),
+                        .documents_BS = size.mask_across_documents
+                                            ? new_tensor(DType::kI32, rows)
+                                            : Tensor()});
     const MicroBatchTensors& t = tensors_.back();
     views_.push_back({.tokens_BS = t.tokens_BS,
                       .labels_BS = t.labels_BS,
                       .positions_BS = t.positions_BS,
-                      .documents_BS = t.documents_BS,
+                      .documents_BS = t.documents_BS ? t.documents_BS.view() : ConstTensorView(),
                       .row_samples_T = t.row_samples_T,
                       .row_positions_T = row_positions_T_});
     host_row_samples_T_.emplace_back(static_cast<size_t>(flat.num_elements()));
@@ -57,7 +59,8 @@ void StepInputs::Upload(const StepBatch& batch, const StepScalars& scalars, Stre
     device.CopyToDevice(t.tokens_BS, HostView(micro_batch.tokens_BS, rows), stream);
     device.CopyToDevice(t.labels_BS, HostView(micro_batch.labels_BS, rows), stream);
     device.CopyToDevice(t.positions_BS, HostView(micro_batch.positions_BS, rows), stream);
-    device.CopyToDevice(t.documents_BS, HostView(micro_batch.documents_BS, rows), stream);
+    if (t.documents_BS)
+      device.CopyToDevice(t.documents_BS, HostView(micro_batch.documents_BS, rows), stream);
     std::vector<int64_t>& row_samples = host_row_samples_T_[i];
     for (size_t row = 0; row < micro_batch.samples_B.size(); ++row) {
       std::fill_n(row_samples.begin() + static_cast<int64_t>(row) * size_.sequence_length,

@@ -20,6 +20,7 @@ class StepInputs {
     int num_micro_batches = 1;
     int64_t micro_batch_size = 1;  // rows
     int64_t sequence_length = 1;
+    bool mask_across_documents = true;  // without, no kernel is told where documents begin
   };
 
   StepInputs(const Size& size, Stream& stream);
@@ -33,7 +34,8 @@ class StepInputs {
 
  private:
   struct MicroBatchTensors {
-    Tensor tokens_BS, labels_BS, positions_BS, documents_BS, row_samples_T;
+    Tensor tokens_BS, labels_BS, positions_BS, row_samples_T;
+    Tensor documents_BS;  // absent without mask_across_documents
   };
 
   Size size_;

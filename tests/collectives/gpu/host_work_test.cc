@@ -84,6 +84,31 @@ TEST_F(HostWork, AFailureOfTheDeviceIsThrownOnce) {
   compute_->Synchronize(kPatience);
 }
 
+// The allocator's events are recorded anew as soon as a wait for them is issued.
+TEST_F(HostWork, AQueuedWaitIsForTheMarkAsItWasWhenIssued) {
+  const Tensor slow(DType::kU8, {int64_t{32} << 20}, kAny, *compute_);
+  const Tensor target(DType::kI64, {1}, kAny, *compute_);
+  device_->FillZero(target, *compute_);
+  compute_->Synchronize(kPatience);
+  const auto idle = device_->NewStream(StreamKind::kCompute, "idle");
+  const auto event = device_->NewEvent();
+  const auto pinned = device_->NewHostMemory(2 * sizeof(int64_t));
+  auto* const numbers = static_cast<int64_t*>(pinned.get());
+  numbers[0] = 7;
+  std::promise<void> go;
+  cuda::RunOnHost(*communication_, [&] { go.get_future().wait(); });
+  for (int i = 0; i < 100; ++i) device_->FillZero(slow, *compute_);
+  device_->CopyToDevice(target, ConstTensorView(numbers, DType::kI64, {1}), *compute_);
+  compute_->Record(*event);
+  communication_->Wait(*event);
+  device_->CopyToHost(TensorView(numbers + 1, DType::kI64, {1}), target, *communication_);
+  idle->Record(*event);
+  go.set_value();
+  communication_->Synchronize(kPatience);
+  EXPECT_EQ(numbers[1], 7);
+  compute_->Synchronize(kPatience);
+}
+
 // Against the CPU's sum, bit for bit; also where packs are not aligned, and in place.
 template <class T>
 void ExpectSumsOfTheCpu(Device& device, Stream& stream) {

@@ -18,7 +18,11 @@ TEST(NoNccl, SaysTheRemedy) {
     EXPECT_EQ(error.kind(), Kind::kConfig);
     EXPECT_THAT(error.what(), ::testing::HasSubstr("-DCADMUS_NCCL=ON"));
   }
+  EXPECT_EQ(FindNccl().version, 0);
+  EXPECT_THAT(FindNccl().problem, ::testing::HasSubstr("communication.transport = MPI"));
 }
+
+TEST(NoNccl, ItsVersionsAreReadAllTheSame) { EXPECT_EQ(NcclVersionInWords(22809), "NCCL 2.28.9"); }
 
 }  // namespace
 }  // namespace cadmus

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/base/str_cat.h"
+
 namespace cadmus {
 namespace {
 
@@ -62,7 +64,7 @@ TEST(Recorder, CutsLongNamesAndManyPeers) {
   const std::vector<int> missing(20, 7);
   recorder.Fail(id, missing);
   const std::string dump = recorder.Dump();
-  EXPECT_THAT(dump, HasSubstr(std::string(31, 'x') + ": barrier"));
+  EXPECT_THAT(dump, HasSubstr(StrCat(std::string(31, 'x'), ": barrier")));
   EXPECT_THAT(dump, HasSubstr("7 and 12 more"));
   EXPECT_THAT(dump, Not(HasSubstr(long_name)));
 }

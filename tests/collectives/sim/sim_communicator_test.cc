@@ -130,6 +130,21 @@ TEST(SimCommunicator, StandsForAnyRankOfALargeWorld) {
   EXPECT_EQ(device->trace()->entries().back().name, "world/all-reduce");
 }
 
+// The ranks of an NCCL group meet over another, which takes memory too.
+TEST(SimCommunicator, GroupsOfNcclTakeTheRoomOfTheirMeeting) {
+  const auto communication_bytes = [](SimGroups groups) {
+    const auto device = OpenDevice({.kind = DeviceKind::kSim});
+    SimBootstrap bootstrap(0, 4, groups);
+    const auto world = bootstrap.Connect(*device, {.workspace_bytes = 1 << 16});
+    const int members[] = {0, 2};
+    const auto pair = world->MakeGroup(members, "pair");
+    constexpr auto kCategory = static_cast<size_t>(MemoryCategory::kCommunication);
+    return device->allocator().stats().current_bytes[kCategory];
+  };
+  EXPECT_EQ(communication_bytes(SimGroups::kInRankOrder), 2 << 16);
+  EXPECT_EQ(communication_bytes(SimGroups::kNccl), (2 << 16) + 2 * 4096);
+}
+
 TEST(SimCommunicator, RefusesAGroupWithoutItselfAndRevocation) {
   DeviceOptions options;
   options.kind = DeviceKind::kSim;

@@ -32,12 +32,5 @@ TEST(DType, SizesAndTypesAgree) {
   EXPECT_EQ(DTypeOf<char*>, DType::kNone);
 }
 
-TEST(DType, OnlyFloatsAreFloating) {
-  for (DType d : {DType::kF64, DType::kF32, DType::kBF16, DType::kF16}) EXPECT_TRUE(IsFloating(d));
-  for (DType d : {DType::kI64, DType::kI32, DType::kU16, DType::kU8, DType::kNone}) {
-    EXPECT_FALSE(IsFloating(d));
-  }
-}
-
 }  // namespace
 }  // namespace cadmus

@@ -77,8 +77,8 @@ int Main(int argc, char** argv) {
   }
   if (!::testing::GTEST_FLAG(list_tests)) {
     try {
-      const auto gpu = cuda::OpenCudaDevice(1 << 20);
-      std::cout << gpu->properties().name << ", sm_" << gpu->properties().capability << "\n";
+      // Without a context: what a test then sees of the GPU's memory is its own.
+      std::cout << ToString(cuda::VisibleGpus().front()) << "\n";
     } catch (const Error& error) {
       if (error.kind() != Kind::kConfig) throw;
       std::cout << "skipped: " << error.message() << "\n";

@@ -21,7 +21,7 @@ std::shared_ptr<cpu::ThreadPool> MakeThreadPool(int num_threads) {
 std::unique_ptr<Device> OpenDevice(const DeviceOptions& options) {
   switch (options.kind) {
     case DeviceKind::kCuda:
-      return cuda::OpenCudaDevice(options.memory_bytes);
+      return cuda::OpenCudaDevice(options.memory_bytes, options.gpu_index, options.later_bytes);
     case DeviceKind::kSim:
       return std::make_unique<sim::SimDevice>(options.memory_bytes, options.stands_for);
     case DeviceKind::kCpu:

@@ -121,7 +121,8 @@ std::shared_ptr<const AttentionPlan> PlanOf(Device& device, const Case& c, DType
                                         .dtype = dtype,
                                         .mask = c.mask,
                                         .window = c.window,
-                                        .scale = c.scale});
+                                        .scale = c.scale,
+                                        .has_documents = !c.query_documents.empty()});
 }
 
 // Tensors of a case on a device: outputs and workspaces start as NaN.
@@ -277,6 +278,9 @@ TYPED_TEST(AttentionTyped, AgreesWithPlainAttentionForwardAndBackward) {
        .window = 40,
        .query_documents = Documents(2, {1, 130, 0, 64, 105}),
        .key_documents = Documents(2, {1, 130, 0, 64, 105})},
+      // Long heads.
+      {.B = 2, .S = 35, .T = 35, .H = 4, .K = 2, .D = 97, .scale = 0.1},
+      {.S = 34, .T = 65, .H = 2, .K = 1, .D = 129, .query_offset = 31, .scale = 0.1},
       // Nothing of something.
       {.B = 0, .S = 3, .T = 3},
       {.B = 2, .S = 0, .T = 3},
@@ -589,6 +593,8 @@ TEST(AttentionErrors, NameTheOpAndTheArgument) {
               HasSubstr("AttentionForward: k F32[1, 3, 2, 2]"));
   EXPECT_THAT(error_of([&](auto& x) { x.query_documents_BS = documents; }),
               AllOf(HasSubstr("query_documents"), HasSubstr("both or none")));
+  EXPECT_THAT(error_of([&](auto& x) { x.query_documents_BS = x.key_documents_BT = documents; }),
+              HasSubstr("without documents"));
   EXPECT_THAT(error_of([&](auto& x) {
                 x.q_BSHD = ConstTensorView(tensors.q.view().raw(), DType::kF32, {1, 4, 2, 2},
                                            {16, 0, 2, 1});

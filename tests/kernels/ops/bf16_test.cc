@@ -472,13 +472,16 @@ TEST(Bf16, GemmRefusesAnOutputThatIsNeitherStoredNorWide) {
 }
 
 TEST(Bf16, Attention) {
+  // Kernels on tensor cores round probabilities too: tests/kernels/gpu has a bound for those.
+  constexpr const char* kRoundsOnce = "simple attention";
   struct Case {
     int64_t batch, queries, keys, heads, kv_heads, head_dim, query_offset;
     AttentionMask mask = AttentionMask::kCausal;
   };
   for (const Case& c :
        {Case{1, 1, 1, 1, 1, 1, 0}, Case{2, 67, 67, 4, 2, 16, 0}, Case{1, 70, 300, 2, 1, 8, 230},
-        Case{1, 3, 0, 2, 1, 4, 0}, Case{1, 131, 263, 3, 3, 64, 0, AttentionMask::kFull}}) {
+        Case{1, 3, 0, 2, 1, 4, 0}, Case{1, 131, 263, 3, 3, 64, 0, AttentionMask::kFull},
+        Case{2, 40, 40, 4, 2, 128, 0}, Case{1, 33, 37, 2, 1, 190, 4}}) {
     ExpectAsGoodAsF32Rounded(
         [&]<class T>(const OpBench& bench, Tag<T>) -> Outputs {
           const Shape query_shape = {c.batch, c.queries, c.heads, c.head_dim};
@@ -499,7 +502,8 @@ TEST(Bf16, Attention) {
                                                                   .head_dim = c.head_dim,
                                                                   .dtype = DTypeOf<T>,
                                                                   .mask = c.mask,
-                                                                  .scale = 0.3});
+                                                                  .scale = 0.3,
+                                                                  .gpu_kernel = kRoundsOnce});
           const GuardedTensor<uint8_t> forward(bench, {plan->forward_workspace_bytes});
           const GuardedTensor<uint8_t> backward(bench, {plan->backward_workspace_bytes});
           AttentionForward({.plan = plan.get(),

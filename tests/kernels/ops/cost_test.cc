@@ -195,16 +195,21 @@ TEST_F(OpCosts, SplitCrossEntropy) {
   OpCost cost = Recorded("LogitStatistics");
   EXPECT_EQ(cost.flops, 4 * 70);
   EXPECT_EQ(cost.bytes, 4 * (70 + 7) + 8 * 21);
-  SplitCrossEntropy({.logits_TV = x_,
-                     .labels_T = tokens_,
-                     .statistics_R3T = statistics,
-                     .scalars = scalars_,
-                     .part = {.first = 30, .vocab_size = 38},
-                     .loss_T = row_},
-                    *stream_);
+  SplitCrossEntropyArgs args = {.logits_TV = x_,
+                                .labels_T = tokens_,
+                                .statistics_R3T = statistics,
+                                .scalars = scalars_,
+                                .part = {.first = 30, .vocab_size = 38},
+                                .loss_T = row_};
+  SplitCrossEntropy(args, *stream_);
   cost = Recorded("SplitCrossEntropy");
   EXPECT_EQ(cost.flops, 3 * 70 + 5 * 28);
   EXPECT_EQ(cost.bytes, 4 * (2 * 70 + 2 * 7) + 8 * 84);
+  args.gradient = LogitGradient::kNone;
+  SplitCrossEntropy(args, *stream_);
+  cost = Recorded("SplitCrossEntropy");
+  EXPECT_EQ(cost.flops, 5 * 28);
+  EXPECT_EQ(cost.bytes, 4 * 2 * 7 + 8 * 84);
 }
 
 TEST_F(OpCosts, AdamW) {

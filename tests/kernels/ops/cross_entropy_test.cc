@@ -80,10 +80,13 @@ std::vector<T> LocalLogits(const Split& split, int64_t rank, const std::vector<T
   return local;
 }
 
-// The loss and the gradient over the whole vocabulary, put together from the parts.
+// The loss and the gradient over the whole vocabulary, put together from the parts. With kNone,
+// `gradient` is what the logits are afterwards.
 template <class T>
 LossAndGradient<T> RunSplit(const OpBench& bench, const std::vector<T>& logits,
-                            const std::vector<int32_t>& labels, int64_t num_ranks) {
+                            const std::vector<int32_t>& labels, int64_t num_ranks,
+                            LogitGradient gradient = LogitGradient::kWriteOverLogits) {
+  const bool writes = gradient == LogitGradient::kWriteOverLogits;
   const auto tokens = static_cast<int64_t>(labels.size());
   const int64_t vocabulary = tokens == 0 ? 3 : static_cast<int64_t>(logits.size()) / tokens;
   const Split split = {num_ranks, vocabulary};
@@ -106,20 +109,21 @@ LossAndGradient<T> RunSplit(const OpBench& bench, const std::vector<T>& logits,
     SplitCrossEntropy({.logits_TV = logits_TV,
                        .labels_T = labels_T,
                        .statistics_R3T = statistics,
-                       .scalars = scalars.view(),
+                       .scalars = writes ? scalars.view() : ConstTensorView(),
                        .part = split.part(rank),
-                       .loss_T = loss_T},
+                       .loss_T = loss_T,
+                       .gradient = gradient},
                       *bench.stream);
     const std::vector<T> loss = loss_T.Get();
     if (rank == 0) out.loss = loss;
     EXPECT_TRUE(BitEqual(loss, out.loss)) << "rank " << rank << " has another loss";
-    const std::vector<T> gradient = logits_TV.Get();
+    const std::vector<T> after = logits_TV.Get();
     for (int64_t i = 0; i < tokens * split.width(); ++i) {
       const int64_t v = rank * split.width() + i % split.width();
-      const T value = gradient[static_cast<size_t>(i)];
+      const T value = after[static_cast<size_t>(i)];
       if (v < vocabulary) {
         out.gradient[static_cast<size_t>(i / split.width() * vocabulary + v)] = value;
-      } else {
+      } else if (writes) {
         EXPECT_EQ(value, 0) << "padding has a gradient";
       }
     }
@@ -188,6 +192,15 @@ TYPED_TEST(CrossEntropyTyped, WithoutGradientTheLogitsStay) {
   const auto result = RunCrossEntropy<T>(this->bench_, logits, labels, LogitGradient::kNone);
   EXPECT_TRUE(BitEqual(result.gradient, logits));
   EXPECT_TRUE(BitEqual(result.loss, RunCrossEntropy<T>(this->bench_, logits, labels).loss));
+}
+
+TYPED_TEST(CrossEntropyTyped, WithoutGradientTheLogitsOfASplitVocabularyStay) {
+  using T = TypeParam;
+  const auto logits = RandomValues<T>(6 * 41, "logits", 8);
+  const auto labels = Labels(6, 41);
+  const auto result = RunSplit<T>(this->bench_, logits, labels, 3, LogitGradient::kNone);
+  EXPECT_TRUE(BitEqual(result.gradient, logits));
+  EXPECT_TRUE(BitEqual(result.loss, RunSplit<T>(this->bench_, logits, labels, 3).loss));
 }
 
 TYPED_TEST(CrossEntropyTyped, NaNAndInfinityShowInTheLossOfTheirRowOnly) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "kernels/base/str_cat.h"
 #include "launch/bench/report_findings.h"
 #include "tests/launch/bench/good_facts.h"
 
@@ -83,7 +84,7 @@ const Case kCases[] = {
      "CUDA", kOk, ""},
     {"IdleGpus", [](MachineFacts& f) { f.host.num_nvidia_devices = 8; }, "CUDA", kWarn,
      "cuda-release"},
-    {"NcclMissing", [](MachineFacts& f) { f.build.has_nccl = true; }, "NCCL", kFail,
+    {"NcclMissing", [](MachineFacts& f) { f.build.has_nccl = true; }, "NCCL", kWarn,
      "libnccl.so.2"},
     {"NameDoesNotResolve", [](MachineFacts& f) { f.host.name_resolves = false; }, "host", kWarn,
      "127.0.0.1 node-a"},
@@ -152,6 +153,24 @@ const Case kCases[] = {
 
 INSTANTIATE_TEST_SUITE_P(JudgeMachine, Spoiled, testing::ValuesIn(kCases),
                          [](const auto& tested) { return tested.param.about; });
+
+TEST(JudgeMachine, NamesTheGpuThatTheRankTakes) {
+  MachineFacts facts = GoodFacts();
+  facts.rank_of_host = 1;
+  facts.num_ranks_of_host = 2;
+  for (int i = 0; i < 2; ++i) {
+    facts.gpus.push_back({.index = i,
+                          .name = "NVIDIA H200",
+                          .pci_id = "0000:1b:00.0",
+                          .uuid = StrCat("GPU-", i),
+                          .memory_bytes = int64_t{141} << 30});
+  }
+  const std::vector<Finding> findings = JudgeMachine(facts);
+  const auto gpu = std::ranges::find(findings, "GPU", &Finding::name);
+  ASSERT_NE(gpu, findings.end());
+  EXPECT_EQ(gpu->value,
+            "this rank takes GPU 1, NVIDIA H200, 0000:1b:00.0, GPU-1, 141.0GiB; 2 are visible");
+}
 
 TEST(ReportFindings, TextCountsAndJsonKeepsEveryField) {
   const std::vector<Finding> findings = {

@@ -96,6 +96,23 @@ TEST(JudgeRanks, OtherLibrariesAndLimitsAreNamed) {
   expect("same processor", Verdict::kWarn, [](MachineFacts& f) { f.host.processor = "EPYC"; });
 }
 
+// As `train` chooses: two ranks a host, each with the GPU of its number there.
+TEST(JudgeRanks, RanksThatWouldShareAGpuAreNamed) {
+  std::vector<MachineFacts> ranks = GoodRanks(4);
+  for (MachineFacts& facts : ranks) {
+    facts.rank_of_host = facts.rank % 2;
+    for (int i = 0; i < 2; ++i) {
+      facts.gpus.push_back({.index = i, .uuid = StrCat("GPU-", facts.host.name, "-", i)});
+    }
+  }
+  EXPECT_THAT(ProblemsOf(Reports(ranks)), IsEmpty());
+  for (int rank : {2, 3}) ranks[static_cast<size_t>(rank)].gpus.resize(1);
+  ExpectOneProblem(ranks, {.name = "GPUs of ranks",
+                           .verdict = Verdict::kWarn,
+                           .value = "rank 2 on node-1, rank 3 on node-1 take GPU-node-1-0",
+                           .remedy = "device.share_gpu = true"});
+}
+
 TEST(JudgeRanks, LongListsOfRanksAreCut) {
   std::vector<MachineFacts> ranks = GoodRanks(40);
   for (int rank = 20; rank < 32; ++rank) ranks[static_cast<size_t>(rank)].host.kernel = "Linux 5";

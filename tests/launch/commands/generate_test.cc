@@ -56,6 +56,27 @@ TEST_F(Generate, StopsWhereTheModelEnds) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 
+TEST_F(Generate, TakesAnotherDeviceAndNothingElse) {
+  const std::string text = Continue("the quick", {"--max-tokens", "12"}).out;
+  const CommandResult other = Continue(
+      "the quick",
+      {"--max-tokens", "12", "--set", "device.memory_gib=0.5", "--set", "device.kind=CPU"});
+  EXPECT_EQ(other.exit_code, 0) << other.err;
+  EXPECT_EQ(other.out, text);
+  const CommandResult refused = Continue("the", {"--set", "model.llama.dropout=0"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("only device.… can be given"));
+}
+
+// What was trained on a GPU names the remedy where there is none.
+TEST_F(Generate, WithoutTheGpuItSaysTheRemedy) {
+  const CommandResult refused =
+      RunCommand({"/usr/bin/env", "CUDA_VISIBLE_DEVICES=", CADMUS_BINARY, "generate",
+                  run_folder().string(), "--prompt", "the", "--set", "device.kind=CUDA"});
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("set device.kind = CPU"));
+}
+
 // As Llama's tokenizer puts its begin of text before every prompt.
 TEST_F(Generate, ContinuesTheTokenThatTheTokenizerPutsFirst) {
   std::ifstream in(path("tokenizer.json"));

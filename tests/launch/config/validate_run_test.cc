@@ -97,6 +97,12 @@ class RunOfTenSteps : public ScheduleFileOfARun {
   RunConfig config_;
 };
 
+TEST_F(RunOfTenSteps, IsRefusedNcclAmongProcessors) {
+  config_.mutable_communication()->set_transport(CommunicationConfig::NCCL);
+  EXPECT_THAT(Error(),
+              AllOf(HasSubstr("communication.transport = AUTO"), HasSubstr("device.kind = CUDA")));
+}
+
 TEST_F(RunOfTenSteps, MayDecayAfterItsWarmUp) {
   optimizer().set_schedule(OptimizerConfig::WSD);
   optimizer().set_warmup_steps(4);

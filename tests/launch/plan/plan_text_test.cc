@@ -90,6 +90,25 @@ TEST(PlanText, OneRankHasNoCommunication) {
   EXPECT_THAT(text, Not(HasSubstr("bubble")));
 }
 
+TEST(PlanText, OnGpusContextAndLibrariesAreAColumnAndAreAdded) {
+  RunPlan plan = FourPipelineRanks();
+  EXPECT_THAT(PlanToText(plan), Not(HasSubstr("context")));
+  for (PipelineRankPlan& rank : plan.pipeline_ranks) {
+    rank.record.context = {.context_bytes = int64_t{1} << 30, .nccl_bytes = int64_t{1} << 30};
+  }
+  const std::string text = PlanToText(plan);
+  EXPECT_THAT(text, HasSubstr("high water  context, libraries\n"));
+  EXPECT_THAT(text, HasSubstr("35.0GiB              2.0GiB\n"));
+  EXPECT_THAT(text, HasSubstr("GPU: a rank takes 66.0GiB: 64.0GiB of device.memory_gib, and 2.0GiB "
+                              "of context and libraries (an estimate; with NCCL unless "
+                              "communication.transport = MPI)\n"));
+  const auto json = nlohmann::json::parse(PlanToJson(plan));
+  EXPECT_EQ(json.at("gpu_bytes"), int64_t{66} << 30);
+  const auto& context = json.at("pipeline_ranks").at(0).at("context_and_libraries");
+  EXPECT_EQ(context.at("context_bytes"), int64_t{1} << 30);
+  EXPECT_EQ(context.at("total_bytes"), int64_t{2} << 30);
+}
+
 TEST(PlanJson, HoldsEveryNumber) {
   const auto json = nlohmann::json::parse(PlanToJson(FourPipelineRanks()));
   EXPECT_EQ(json.at("world_size"), 4096);

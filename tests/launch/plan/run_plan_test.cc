@@ -137,6 +137,29 @@ TEST_F(RunPlanTest, OnAGpuItCountsTheWorkspaceOfTheGpusProducts) {
   EXPECT_GE(workspace(), kOfAProduct);
 }
 
+TEST_F(RunPlanTest, OnAGpuItEstimatesContextAndLibrariesBesideTheSlab) {
+  EXPECT_EQ(MakePlan(config_, 2).gpu_bytes(), 0);
+  config_.mutable_device()->set_kind(DeviceConfig::CUDA);
+  const RunPlan plan = MakePlan(config_, 2);
+  const ContextMemory& context = plan.pipeline_ranks.front().record.context;
+  EXPECT_EQ(context.context_bytes, EstimateCudaContextBytes(MultiprocessorsOf(90)));
+  EXPECT_EQ(context.nccl_bytes, 2 * kNcclGroupBytes);  // the world and dp_replicate
+  EXPECT_EQ(plan.gpu_bytes(), plan.memory_limit_bytes + context.total_bytes());
+  EXPECT_EQ(MakePlan(config_, 1).pipeline_ranks.front().record.context.nccl_bytes, 0);
+}
+
+// Ordered sums go through 8 MiB of every group; NCCL's groups have 4 KiB, and as much to meet.
+TEST_F(RunPlanTest, OnGpusItCountsTheBuffersOfTheTransport) {
+  const auto communication = [this] {
+    constexpr auto kCategory = static_cast<size_t>(MemoryCategory::kCommunication);
+    return MakePlan(config_, 2).pipeline_ranks.front().record.memory.peak_bytes[kCategory];
+  };
+  config_.mutable_device()->set_kind(DeviceConfig::CUDA);
+  const int64_t nccl = communication();
+  config_.mutable_communication()->set_transport(CommunicationConfig::MPI);
+  EXPECT_EQ(communication() - nccl, 2 * ((int64_t{8} << 20) - 2 * 4096));
+}
+
 TEST_F(RunPlanTest, EveryZeroStageWithTensorAndPipelineRanksIsTheRun) {
   for (const int zero : {1, 2, 3}) {
     for (const int tp : {1, 2}) {

@@ -94,6 +94,21 @@ TEST_F(SimulatedStep, IssuesWhatTheCpuIssuesInTheSameOrder) {
   }
 }
 
+// Kernels that know no documents may then be chosen.
+TEST_F(SimulatedStep, TellsAttentionOfDocumentsOnlyWhereTheyAreMasked) {
+  for (const bool mask : {true, false}) {
+    config_.mutable_data()->set_mask_across_documents(mask);
+    int num_calls = 0, num_told = 0;
+    for (const TraceEntry& entry : RecordOnSim(config_, data_, 0).entries) {
+      if (!entry.name.starts_with("Attention")) continue;
+      ++num_calls;
+      num_told += entry.detail.find("documents") != std::string::npos;
+    }
+    EXPECT_GT(num_calls, 0);
+    EXPECT_EQ(num_told, mask ? num_calls : 0);
+  }
+}
+
 TEST_F(SimulatedStep, HasNoHazard) {
   Trace trace;
   for (TraceEntry& entry : RecordOnSim(config_, data_, 0).entries) trace.Append(std::move(entry));

@@ -51,6 +51,13 @@ TEST(MetricsLine, HasTheStatedKeysInOrder) {
             R"("seconds":0.5,"mfu":0.25,"mem_bytes":4096})");
 }
 
+TEST(MetricsLine, OfAGpuSaysWhatLiesBesideTheSlab) {
+  StepMetrics metrics = MetricsOf(1);
+  EXPECT_FALSE(nlohmann::json::parse(MetricsLine(metrics)).contains("context_bytes"));
+  metrics.context_bytes = 724'000'000;
+  EXPECT_EQ(nlohmann::json::parse(MetricsLine(metrics)).at("context_bytes"), 724'000'000);
+}
+
 TEST(MetricsLine, LeavesOutMfuWhereNoPeakIsStated) {
   EXPECT_FALSE(nlohmann::json::parse(MetricsLine(MetricsOf(1))).contains("mfu"));
 }

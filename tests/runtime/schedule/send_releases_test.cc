@@ -19,7 +19,7 @@ namespace {
 class LazyRun {
  public:
   explicit LazyRun(const Schedule& schedule)
-      : schedule_(schedule), places_(PlacesOfStages(schedule)), done_(schedule.actions.size()) {
+      : places_(PlacesOfStages(schedule)), done_(schedule.actions.size()) {
     std::map<std::tuple<int, int, Payload>, std::vector<int>> sends, receives;
     for (int rank = 0; rank < schedule.size.num_ranks; ++rank) {
       const auto& actions = schedule.actions[static_cast<size_t>(rank)];
@@ -57,7 +57,6 @@ class LazyRun {
   }
 
  private:
-  const Schedule& schedule_;
   std::vector<StagePlace> places_;
   std::vector<int> done_;
   std::map<std::pair<int, int>, std::pair<int, int>> receive_of_, send_of_;  // (rank, action)

@@ -5,10 +5,12 @@
 //   if (auto fault = gate.FirstFault(layout)) …   // "LAYOUT: step 1: gradient of … is …"
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,7 +23,8 @@ namespace cadmus {
 
 class LayoutGate {
  public:
-  LayoutGate();
+  // `run` is what all runs have in common; streams and bug come with a layout.
+  explicit LayoutGate(LayoutRun run = {});
 
   const std::shared_ptr<const IndexedDataset>& data() const { return data_; }
   // What one rank computes for the samples and model of `config`; run once each. Thread-safe.
@@ -31,6 +34,11 @@ class LayoutGate {
   // where it agrees with one rank, and bit for bit with the layouts seen before that differ in
   // flags only. Thread-safe.
   std::optional<std::string> FirstFault(const LayoutCase& layout, PlantedBug* bug = nullptr);
+
+  // Calls `visit` with the fault of each layout that has one, `at_a_time` layouts running together;
+  // one call at a time.
+  void VisitFaults(std::span<const LayoutCase> layouts, unsigned at_a_time,
+                   const std::function<void(const std::string&)>& visit);
 
  private:
   struct OneRankRun {
@@ -45,6 +53,7 @@ class LayoutGate {
   std::optional<std::string> FirstOtherBit(const LayoutCase& layout,
                                            std::vector<Fingerprint> fingerprints);
 
+  const LayoutRun run_;
   TemporaryFolder folder_;
   std::shared_ptr<const IndexedDataset> data_;
   std::mutex mutex_;

@@ -9,7 +9,6 @@
 //   … --only TEXT                     only layouts whose names contain TEXT
 //   … --list                          names them and runs none
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -85,22 +84,11 @@ std::vector<LayoutCase> CasesFor(const Flags& flags, const std::filesystem::path
 // time.
 int RunAll(const std::vector<LayoutCase>& cases) {
   LayoutGate gate;
-  std::atomic<size_t> next = 0;
-  std::atomic<int> failed = 0;
-  std::mutex output;
-  const auto work = [&] {
-    for (size_t i = next++; i < cases.size(); i = next++) {
-      const auto fault = gate.FirstFault(cases[i]);
-      if (!fault) continue;
-      ++failed;
-      const std::lock_guard lock(output);
-      std::cout << "FAILED " << *fault << std::endl;
-    }
-  };
-  std::vector<std::jthread> workers;
-  for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
-    workers.emplace_back(work);
-  workers.clear();  // joins
+  int failed = 0;
+  gate.VisitFaults(cases, std::thread::hardware_concurrency(), [&](const std::string& fault) {
+    ++failed;
+    std::cout << "FAILED " << fault << std::endl;
+  });
   return failed;
 }
 

@@ -68,7 +68,7 @@ void RunLayoutRanks(int world_size, const LayoutRun& run,
                     const std::function<void(Device&, Communicator&)>& rank_main) {
   const auto pool = MakeThreadPool(run.num_threads);
   RunLocalRanks(world_size, [&](Bootstrap& bootstrap) {
-    const auto device = OpenTestDevice(pool, run.streams, DeviceKind::kCpu, kLayoutDeviceBytes);
+    const auto device = OpenTestDevice(pool, run.streams, run.device, kLayoutDeviceBytes);
     auto world = bootstrap.Connect(*device, LayoutCommunicators(run));
     if (run.bug != nullptr) world = run.bug->Wrap(std::move(world));
     rank_main(*device, *world);

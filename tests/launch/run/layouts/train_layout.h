@@ -29,6 +29,7 @@ class PlantedBug {
 };
 
 struct LayoutRun {
+  DeviceKind device = DeviceKind::kCpu;  // the ranks share one GPU
   int num_steps = 3;
   CpuStreams streams = CpuStreams::kInline;
   int num_threads = 1;
